@@ -18,8 +18,15 @@ impl Changes {
     #[must_use]
     pub fn subscribe(&self, id: Uuid) -> Subscription {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = waiting.entry(id).or_insert_with(|| watch::channel(0).0).subscribe();
-        Subscription { id, changes: self.clone(), receiver: Some(receiver) }
+        let receiver = waiting
+            .entry(id)
+            .or_insert_with(|| watch::channel(0).0)
+            .subscribe();
+        Subscription {
+            id,
+            changes: self.clone(),
+            receiver: Some(receiver),
+        }
     }
 
     /// Says that the record of `id` has changed.
@@ -54,8 +61,15 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.receiver = None;
-        let mut waiting = self.changes.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.get(&self.id).is_some_and(|sender| sender.receiver_count() == 0) {
+        let mut waiting = self
+            .changes
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting
+            .get(&self.id)
+            .is_some_and(|sender| sender.receiver_count() == 0)
+        {
             waiting.remove(&self.id);
         }
     }

@@ -119,29 +119,112 @@ pub struct DeployerBuilder {}
 
 #[allow(unused_variables, clippy::todo, missing_docs)]
 impl Deployer {
-    pub fn builder() -> DeployerBuilder { todo!() }
-    pub fn changes(&self) -> &Changes { todo!() }
+    pub fn builder() -> DeployerBuilder {
+        todo!()
+    }
+    pub fn changes(&self) -> &Changes {
+        todo!()
+    }
     /// Deploys a task from git. Answers when its object exists in the cluster, or its image is being built.
-    pub async fn deploy_task(&self, caller: &Caller, request: DeployTask) -> Result<TaskView, Error> { todo!() }
-    pub async fn deploy_configuration(&self, caller: &Caller, request: DeployConfiguration) -> Result<TaskView, Error> { todo!() }
-    pub async fn delete_task(&self, caller: &Caller, kind: Kind, namespace: Namespace, name: ResourceName) -> Result<Vec<Deleted>, Error> { todo!() }
-    pub async fn run_pipeline(&self, caller: &Caller, request: RunPipeline) -> Result<RunView, Error> { todo!() }
-    pub async fn run_configuration(&self, caller: &Caller, request: RunConfiguration) -> Result<RunView, Error> { todo!() }
+    pub async fn deploy_task(&self, caller: &Caller, request: DeployTask) -> Result<TaskView, Error> {
+        todo!()
+    }
+    pub async fn deploy_configuration(
+        &self,
+        caller: &Caller,
+        request: DeployConfiguration,
+    ) -> Result<TaskView, Error> {
+        todo!()
+    }
+    pub async fn delete_task(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        namespace: Namespace,
+        name: ResourceName,
+    ) -> Result<Vec<Deleted>, Error> {
+        todo!()
+    }
+    pub async fn run_pipeline(&self, caller: &Caller, request: RunPipeline) -> Result<RunView, Error> {
+        todo!()
+    }
+    pub async fn run_configuration(
+        &self,
+        caller: &Caller,
+        request: RunConfiguration,
+    ) -> Result<RunView, Error> {
+        todo!()
+    }
     /// Kills a run. `true` beside the view where it had ended before.
-    pub async fn kill_pipeline(&self, caller: &Caller, id: PipelineId, cleanup: bool) -> Result<(RunView, bool), Error> { todo!() }
-    pub async fn load_configuration(&self, request: LoadConfiguration) -> Result<Work, Error> { todo!() }
-    pub async fn work(&self, kind: DocumentKind, id: WorkId) -> Result<Work, Error> { todo!() }
-    pub async fn task(&self, id: TaskId) -> Result<TaskView, Error> { todo!() }
-    pub async fn task_log(&self, id: TaskId, lines: usize) -> Result<String, Error> { todo!() }
+    pub async fn kill_pipeline(
+        &self,
+        caller: &Caller,
+        id: PipelineId,
+        cleanup: bool,
+    ) -> Result<(RunView, bool), Error> {
+        todo!()
+    }
+    pub async fn load_configuration(&self, request: LoadConfiguration) -> Result<Work, Error> {
+        todo!()
+    }
+    pub async fn work(&self, kind: DocumentKind, id: WorkId) -> Result<Work, Error> {
+        todo!()
+    }
+    pub async fn task(&self, id: TaskId) -> Result<TaskView, Error> {
+        todo!()
+    }
+    pub async fn task_log(&self, id: TaskId, lines: usize) -> Result<String, Error> {
+        todo!()
+    }
     /// A run of that namespace.
-    pub async fn pipeline(&self, namespace: &Namespace, id: PipelineId) -> Result<RunView, Error> { todo!() }
-    pub async fn list_tasks(&self, namespace: Option<&Namespace>, after: Option<&TaskCursor>, limit: usize) -> Result<(Page<Task>, Duration), Error> { todo!() }
+    pub async fn pipeline(&self, namespace: &Namespace, id: PipelineId) -> Result<RunView, Error> {
+        todo!()
+    }
+    pub async fn list_tasks(
+        &self,
+        namespace: Option<&Namespace>,
+        after: Option<&TaskCursor>,
+        limit: usize,
+    ) -> Result<(Page<Task>, Duration), Error> {
+        todo!()
+    }
     /// `more` is told by asking for one more than is shown.
-    pub async fn list_pods(&self, namespace: Option<&Namespace>, after: Option<&(String, String)>, limit: usize) -> Result<Listed<Pod>, Error> { todo!() }
-    pub async fn list_namespaces(&self, after: Option<&Namespace>, limit: usize) -> Result<Listed<NamespaceView>, Error> { todo!() }
-    pub async fn list_pipelines(&self, namespace: Option<&Namespace>, after: Option<PipelineId>, limit: usize) -> Result<Page<Run>, Error> { todo!() }
-    pub async fn list_templates(&self, kind: DocumentKind, after: Option<&TemplatePath>, limit: usize) -> Result<Vec<TemplatePath>, Error> { todo!() }
-    pub async fn template(&self, kind: DocumentKind, path: &TemplatePath) -> Result<Value, Error> { todo!() }
+    pub async fn list_pods(
+        &self,
+        namespace: Option<&Namespace>,
+        after: Option<&(String, String)>,
+        limit: usize,
+    ) -> Result<Listed<Pod>, Error> {
+        todo!()
+    }
+    pub async fn list_namespaces(
+        &self,
+        after: Option<&Namespace>,
+        limit: usize,
+    ) -> Result<Listed<NamespaceView>, Error> {
+        todo!()
+    }
+    pub async fn list_pipelines(
+        &self,
+        namespace: Option<&Namespace>,
+        after: Option<PipelineId>,
+        limit: usize,
+    ) -> Result<Page<Run>, Error> {
+        todo!()
+    }
+    pub async fn list_templates(
+        &self,
+        kind: DocumentKind,
+        after: Option<&TemplatePath>,
+        limit: usize,
+    ) -> Result<Vec<TemplatePath>, Error> {
+        todo!()
+    }
+    pub async fn template(&self, kind: DocumentKind, path: &TemplatePath) -> Result<Value, Error> {
+        todo!()
+    }
     /// Whether the database, and the cluster, answer: for readyz.
-    pub async fn ready(&self) -> Result<(), Error> { todo!() }
+    pub async fn ready(&self) -> Result<(), Error> {
+        todo!()
+    }
 }

@@ -168,10 +168,20 @@ impl StepName {
     /// The step's name as the first part of an object's name: at most 40 of a-z, 0-9 and '-'.
     #[must_use]
     pub fn slug(&self) -> String {
-        let mapped = self.0.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        let mapped = self.0.chars().map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        });
         let slug: String = mapped.skip_while(|c| *c == '-').take(40).collect();
         let slug = slug.trim_end_matches('-');
-        if slug.is_empty() { "step".to_owned() } else { slug.to_owned() }
+        if slug.is_empty() {
+            "step".to_owned()
+        } else {
+            slug.to_owned()
+        }
     }
 }
 
@@ -265,15 +275,19 @@ fn is_branch(text: &str) -> bool {
 }
 
 fn is_lower_hex(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The dot-atom form of RFC 5321's mailbox, which is what identity providers issue; no quoting, no comments.
 fn is_mailbox(text: &str) -> bool {
     let atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
     let host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
-    let dots_are_inside = |s: &str| !s.is_empty() && !s.starts_with('.') && !s.ends_with('.') && !s.contains("..");
-    let Some((local, domain)) = text.split_once('@') else { return false };
+    let dots_are_inside =
+        |s: &str| !s.is_empty() && !s.starts_with('.') && !s.ends_with('.') && !s.contains("..");
+    let Some((local, domain)) = text.split_once('@') else {
+        return false;
+    };
     text.len() <= 254
         && local.len() <= 64
         && local.bytes().all(atom)
@@ -307,35 +321,105 @@ mod tests {
     #[test]
     fn names_are_accepted_and_refused_by_their_rules() {
         let long = "a".repeat(64);
-        check::<Namespace>(&["a", "team-1", &long[..63]], &["", "A", "-a", "a-", "a.b", "a_b", "*", &long, "a\0"]);
+        check::<Namespace>(
+            &["a", "team-1", &long[..63]],
+            &["", "A", "-a", "a-", "a.b", "a_b", "*", &long, "a\0"],
+        );
         check::<RepositoryName>(
             &["demo", "Team_repo.v2", "1a"],
-            &["", "..", "-repo", "a/b", "a%2fb", "evil@host", "a#b", "ext::sh -c x", "a\r\nb", "a\0b", &"r".repeat(101)],
+            &[
+                "",
+                "..",
+                "-repo",
+                "a/b",
+                "a%2fb",
+                "evil@host",
+                "a#b",
+                "ext::sh -c x",
+                "a\r\nb",
+                "a\0b",
+                &"r".repeat(101),
+            ],
         );
         check::<Directory>(
             &["load", "etl/load", "a.b/c_d-e"],
-            &["", "..", "../../etc", "/abs", ".git", "a/.git", "a//b", "a/", "a\\b", "a b", "-x", &"d/".repeat(200)],
+            &[
+                "",
+                "..",
+                "../../etc",
+                "/abs",
+                ".git",
+                "a/.git",
+                "a//b",
+                "a/",
+                "a\\b",
+                "a b",
+                "-x",
+                &"d/".repeat(200),
+            ],
         );
-        check::<TemplatePath>(&["job.json", "python/job.json"], &["../../etc/passwd", "/job.json", "job.yaml", ".json"]);
+        check::<TemplatePath>(
+            &["job.json", "python/job.json"],
+            &["../../etc/passwd", "/job.json", "job.yaml", ".json"],
+        );
         check::<Branch>(
             &["master", "feature/x", "v1.0"],
-            &["", "--upload-pack=x", "a..b", "@{-1}", "HEAD", "@", "a b", "a.lock", "/a", "a/", "a//b", "a~1", "refs/heads/x",
-              "0123456789abcdef0123456789abcdef01234567"],
+            &[
+                "",
+                "--upload-pack=x",
+                "a..b",
+                "@{-1}",
+                "HEAD",
+                "@",
+                "a b",
+                "a.lock",
+                "/a",
+                "a/",
+                "a//b",
+                "a~1",
+                "refs/heads/x",
+                "0123456789abcdef0123456789abcdef01234567",
+            ],
         );
         check::<Identity>(
             &["ada@example.com", "a.b+c@x-y.example"],
-            &["", "ada", "@x", "a@", "a@b@c", "a b@c", "Ada <ada@example.com>", "a@x..y", "a@b\r\n", &format!("{}@x", "a".repeat(254))],
+            &[
+                "",
+                "ada",
+                "@x",
+                "a@",
+                "a@b@c",
+                "a b@c",
+                "Ada <ada@example.com>",
+                "a@x..y",
+                "a@b\r\n",
+                &format!("{}@x", "a".repeat(254)),
+            ],
         );
-        check::<StepName>(&["load", "load data", "größe"], &["", " a", "a\n", &"s".repeat(129)]);
+        check::<StepName>(
+            &["load", "load data", "größe"],
+            &["", " a", "a\n", &"s".repeat(129)],
+        );
         check::<TaskId>(
             &["01890a5d-ac96-774b-bcce-b302099a8057"],
-            &["", "1", "01890a5dac96774bbcceb302099a8057", "{01890a5d-ac96-774b-bcce-b302099a8057}"],
+            &[
+                "",
+                "1",
+                "01890a5dac96774bbcceb302099a8057",
+                "{01890a5d-ac96-774b-bcce-b302099a8057}",
+            ],
         );
     }
 
     #[test]
     fn a_repository_gives_its_namespace_or_none() {
-        let namespace = |repository: &str| repository.parse::<RepositoryName>().unwrap().default_namespace().map(String::from);
+        let namespace = |repository: &str| {
+            repository
+                .parse::<RepositoryName>()
+                .unwrap()
+                .default_namespace()
+                .map(String::from)
+        };
         assert_eq!(namespace("Team_repo.v2").as_deref(), Some("team-repo-v2"));
         assert_eq!(namespace("ends-with_"), None);
         assert_eq!(namespace(&"r".repeat(64)), None);

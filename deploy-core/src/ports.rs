@@ -18,9 +18,9 @@ pub use cluster::{Cluster, ClusterError, Freshness};
 #[cfg(feature = "mock")]
 pub use image_builder::MockImageBuilder;
 pub use image_builder::{BuildError, ImageBuilder};
+pub use inventory::{Inventory, InventoryError, Listed, Logs, LogsError, NamespaceError, Namespaces};
 #[cfg(feature = "mock")]
 pub use inventory::{MockInventory, MockLogs, MockNamespaces};
-pub use inventory::{Inventory, InventoryError, Listed, Logs, LogsError, NamespaceError, Namespaces};
 #[cfg(feature = "mock")]
 pub use journal::MockJournal;
 pub use journal::{Change, Generation, Journal, JournalError, OpenRun, Recovery};
@@ -30,9 +30,9 @@ pub use records::{Page, RecordsError, Runs, TaskCursor, Tasks, Works};
 #[cfg(feature = "mock")]
 pub use source_repository::MockSourceRepository;
 pub use source_repository::{Resolved, SourceError, SourceRepository};
+pub use system::{Clock, Ids};
 #[cfg(feature = "mock")]
 pub use system::{MockClock, MockIds};
-pub use system::{Clock, Ids};
 #[cfg(feature = "mock")]
 pub use template_store::MockTemplateStore;
 pub use template_store::{TemplateError, TemplateStore};

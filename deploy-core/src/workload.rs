@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{
     ConcurrencyPolicy, EnvVar, Image, Labels, Published, PullPolicy, Resources, Schedule, Violation,
 };
-use crate::names::{CommitId, Directory, Identity, Namespace, PipelineId, RepositoryName, ResourceName, TaskId};
+use crate::names::{
+    CommitId, Directory, Identity, Namespace, PipelineId, RepositoryName, ResourceName, TaskId,
+};
 
 /// A point in time, UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -48,7 +50,9 @@ impl Kind {
     /// The rule that the name breaks.
     pub fn accepts_name(self, name: &ResourceName) -> Result<(), &'static str> {
         match self {
-            Self::CronJob if name.as_str().len() > 52 => Err("the name of a cronjob has at most 52 characters"),
+            Self::CronJob if name.as_str().len() > 52 => {
+                Err("the name of a cronjob has at most 52 characters")
+            }
             Self::Service if !name.as_str().starts_with(|c: char| c.is_ascii_lowercase()) => {
                 Err("the name of a service begins with a letter (RFC 1035 label)")
             }
@@ -146,13 +150,21 @@ impl Workload {
     /// The object this workload becomes.
     #[must_use]
     pub fn object(&self) -> ObjectRef {
-        ObjectRef { kind: self.kind(), namespace: self.namespace.clone(), name: self.name.clone() }
+        ObjectRef {
+            kind: self.kind(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
     }
 
     /// The place it needs for itself.
     #[must_use]
     pub fn slot(&self) -> Slot {
-        Slot { kind: self.kind().slot(), namespace: self.namespace.clone(), name: self.name.clone() }
+        Slot {
+            kind: self.kind().slot(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
     }
 }
 
@@ -323,7 +335,10 @@ impl Reason {
     /// A reason of `code`, in these words.
     #[must_use]
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -378,7 +393,10 @@ impl Warning {
     /// A warning of `code`, in these words.
     #[must_use]
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! JSON documents as users write them.
-use serde_json::Value;
 use super::Violation;
+use serde_json::Value;
 
 /// A document that is well-formed JSON within our limits: at most 256 KiB, UTF-8, nested at most 32 deep, no key twice.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,14 @@ impl Document {
     pub const MAX_BYTES: usize = 256 * 1024;
 
     /// Reads a document.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> { todo!() }
+    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> {
+        todo!()
+    }
 
     /// Where a JSON pointer points to in the text the document was read from; the nearest parent that exists where it
     /// points to something absent.
     #[must_use]
-    pub fn position(_text: &str, _pointer: &str) -> Position { todo!() }
+    pub fn position(_text: &str, _pointer: &str) -> Position {
+        todo!()
+    }
 }

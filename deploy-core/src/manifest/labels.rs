@@ -1,6 +1,6 @@
 //! Labels.
-use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Labels, keys and values by Kubernetes' rules, none of them reserved.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -2,5 +2,7 @@
 use super::{Manifest, Violation};
 impl Manifest {
     /// Reads manifest.json, or answers every violation.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> { todo!() }
+    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> {
+        todo!()
+    }
 }

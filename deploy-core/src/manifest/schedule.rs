@@ -1,8 +1,8 @@
 //! Cron schedules as Kubernetes reads them.
+use crate::workload::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use serde::{Deserialize, Serialize};
-use crate::workload::Timestamp;
 
 /// A schedule with exactly the meaning a Kubernetes CronJob gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,19 +20,29 @@ pub enum ScheduleError {
 impl Schedule {
     /// The first time after `after` at which it fires, in the time zone `tz`; `None` past the year 2100.
     #[must_use]
-    pub fn next_after(&self, _after: Timestamp, _tz: chrono_tz::Tz) -> Option<Timestamp> { todo!() }
+    pub fn next_after(&self, _after: Timestamp, _tz: chrono_tz::Tz) -> Option<Timestamp> {
+        todo!()
+    }
 }
 impl FromStr for Schedule {
     type Err = ScheduleError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> { Ok(Self(text.to_owned())) }
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
 }
 impl TryFrom<String> for Schedule {
     type Error = ScheduleError;
-    fn try_from(text: String) -> Result<Self, Self::Error> { text.parse() }
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
 }
 impl From<Schedule> for String {
-    fn from(s: Schedule) -> Self { s.0 }
+    fn from(s: Schedule) -> Self {
+        s.0
+    }
 }
 impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }

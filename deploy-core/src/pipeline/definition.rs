@@ -1,7 +1,7 @@
 //! pipeline.json as a type.
+use super::graph::Graph;
 use crate::manifest::{EnvVar, Violation};
 use crate::names::{Directory, PipelineName, RepositoryName, StepName};
-use super::graph::Graph;
 
 /// A pipeline, as its pipeline.json describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,5 +33,7 @@ pub struct StepDefinition {
 
 impl Definition {
     /// Reads pipeline.json, or answers every violation.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> { todo!() }
+    pub fn parse(_bytes: &[u8]) -> Result<Self, Vec<Violation>> {
+        todo!()
+    }
 }

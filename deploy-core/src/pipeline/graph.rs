@@ -36,25 +36,37 @@ impl Graph {
     pub const MAX: usize = 1000;
 
     /// Checks the nodes and builds the graph, in time linear in nodes and edges.
-    pub fn new(_nodes: Vec<Node>) -> Result<Self, GraphError> { todo!() }
+    pub fn new(_nodes: Vec<Node>) -> Result<Self, GraphError> {
+        todo!()
+    }
 
     /// How many nodes.
     #[must_use]
-    pub fn len(&self) -> usize { self.dependances.len() }
+    pub fn len(&self) -> usize {
+        self.dependances.len()
+    }
 
     /// Never: an empty graph is refused.
     #[must_use]
-    pub fn is_empty(&self) -> bool { self.dependances.is_empty() }
+    pub fn is_empty(&self) -> bool {
+        self.dependances.is_empty()
+    }
 
     /// What a node waits for.
     #[must_use]
-    pub fn dependances(&self, node: u32) -> &[u32] { self.dependances.get(node as usize).map_or(&[], Vec::as_slice) }
+    pub fn dependances(&self, node: u32) -> &[u32] {
+        self.dependances.get(node as usize).map_or(&[], Vec::as_slice)
+    }
 
     /// What waits for a node.
     #[must_use]
-    pub fn dependants(&self, node: u32) -> &[u32] { self.dependants.get(node as usize).map_or(&[], Vec::as_slice) }
+    pub fn dependants(&self, node: u32) -> &[u32] {
+        self.dependants.get(node as usize).map_or(&[], Vec::as_slice)
+    }
 
     /// Whether a node runs even if another has failed.
     #[must_use]
-    pub fn runs_if_error(&self, node: u32) -> bool { self.run_if_error.get(node as usize).copied().unwrap_or(false) }
+    pub fn runs_if_error(&self, node: u32) -> bool {
+        self.run_if_error.get(node as usize).copied().unwrap_or(false)
+    }
 }

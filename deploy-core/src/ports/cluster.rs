@@ -26,10 +26,18 @@ pub trait Cluster: Send + Sync {
 
     /// Removes the object and all that belongs to it, if it still is the incarnation `uid` (`None` = whichever is
     /// ours), and answers what was removed when it is gone. Empty where nothing of ours was there.
-    async fn delete(&self, object: &ObjectRef, uid: Option<&'_ Uid>) -> Result<Vec<Deleted>, ClusterError>;
+    async fn delete<'a>(
+        &self,
+        object: &'a ObjectRef,
+        uid: Option<&'a Uid>,
+    ) -> Result<Vec<Deleted>, ClusterError>;
 
     /// One look at an object; `None` where there is none of ours.
-    async fn observe(&self, object: &ObjectRef, freshness: Freshness) -> Result<Option<Observed>, ClusterError>;
+    async fn observe(
+        &self,
+        object: &ObjectRef,
+        freshness: Freshness,
+    ) -> Result<Option<Observed>, ClusterError>;
 
     /// Changes as they are seen, from now on; one stream, which never ends. Events may be lost, repeated or late: the
     /// engine also looks for itself. An object that is gone is not an event's but [`Cluster::observe`]'s to tell.
