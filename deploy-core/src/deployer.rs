@@ -1,230 +1,137 @@
-//! The core as a library: ports in, use cases out.
+//! The core as a library: ports in, use cases out. The use cases themselves are in [`crate::usecase`].
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use serde_json::Value;
-
+pub use crate::authz::Caller;
+use crate::authz::Policy;
 use crate::changes::Changes;
-use crate::error::Error;
-use crate::manifest::Schedule;
-use crate::names::*;
-use crate::pipeline::Run;
-use crate::ports::{Listed, Page, TaskCursor};
-use crate::task::Task;
-use crate::work::{DocumentKind, Work};
-use crate::workload::*;
-
-/// Who asks, as the edge believes it.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// Who.
-    pub identity: Identity,
-    /// The groups they are in.
-    pub groups: Vec<String>,
-}
-
-/// A deploy of a task that git holds.
-#[derive(Debug, Clone)]
-pub struct DeployTask {
-    /// Where its manifest is.
-    pub repository: RepositoryName,
-    /// Where its manifest is.
-    pub directory: Directory,
-    /// Where it shall run; `None` = the repository's.
-    pub namespace: Option<Namespace>,
-    /// Under which name; `None` = the manifest's.
-    pub name: Option<ResourceName>,
-    /// From which branch; `None` = the default.
-    pub branch: Option<Branch>,
-    /// Overrides the manifest's.
-    pub schedule: Option<Schedule>,
-    /// Whether a job that has not finished is removed first.
-    pub replace: bool,
-}
-
-/// A deploy of a configuration given with the request.
-#[derive(Debug, Clone)]
-pub struct DeployConfiguration {
-    /// Where it shall run.
-    pub namespace: Namespace,
-    /// manifest.json
-    pub configuration: Vec<u8>,
-    /// Where its code is, for an `image-destination`.
-    pub origin: Option<(RepositoryName, Directory)>,
-    /// Whether a job that has not finished is removed first.
-    pub replace: bool,
-}
-
-/// A run of a pipeline that git holds.
-#[derive(Debug, Clone)]
-pub struct RunPipeline {
-    /// Where its definition is.
-    pub repository: RepositoryName,
-    /// Where its definition is.
-    pub directory: Directory,
-    /// The run's name.
-    pub name: PipelineName,
-    /// Where its steps run; `None` = the repository's.
-    pub namespace: Option<Namespace>,
-    /// From which branch; `None` = the default.
-    pub branch: Option<Branch>,
-}
-
-/// A run of a configuration given with the request.
-#[derive(Debug, Clone)]
-pub struct RunConfiguration {
-    /// Where its steps run.
-    pub namespace: Namespace,
-    /// pipeline.json
-    pub configuration: Vec<u8>,
-}
-
-/// A load of a document from git.
-#[derive(Debug, Clone)]
-pub struct LoadConfiguration {
-    /// Which of the two.
-    pub kind: DocumentKind,
-    /// Where it is.
-    pub repository: RepositoryName,
-    /// Where it is.
-    pub directory: Directory,
-    /// From which branch; `None` = the default.
-    pub branch: Option<Branch>,
-}
-
-/// A task and what runs of it.
-#[derive(Debug, Clone)]
-pub struct TaskView {
-    /// The record.
-    pub task: Task,
-    /// Its pods.
-    pub pods: Vec<Pod>,
-}
-
-/// A run and its steps.
-#[derive(Debug, Clone)]
-pub struct RunView {
-    /// The record.
-    pub run: Run,
-    /// Its steps, in the order of the definition.
-    pub steps: Vec<Task>,
-}
+use crate::engine::{Engine, Inbox, Settings};
+use crate::ports::{
+    Clock, Cluster, Ids, ImageBuilder, Inventory, Journal, Logs, Namespaces, Runs, SourceRepository, Tasks,
+    TemplateStore, Works,
+};
+pub use crate::usecase::deploy_task::{DeployConfiguration, DeployTask};
+pub use crate::usecase::load_configuration::LoadConfiguration;
+pub use crate::usecase::read::{RunView, TaskView};
+pub use crate::usecase::run_pipeline::{RunConfiguration, RunPipeline};
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
-pub struct Deployer {}
-/// Takes the ports.
-#[derive(Default)]
-pub struct DeployerBuilder {}
+pub struct Deployer {
+    pub(crate) ports: Ports,
+    pub(crate) inbox: Inbox,
+    pub(crate) policy: Arc<Policy>,
+    changes: Changes,
+}
 
-#[allow(unused_variables, clippy::todo, missing_docs)]
 impl Deployer {
+    /// Takes the ports, and gives the use cases and the engine behind them.
+    #[must_use]
     pub fn builder() -> DeployerBuilder {
-        todo!()
+        DeployerBuilder::default()
     }
-    pub fn changes(&self) -> &Changes {
-        todo!()
+
+    /// Tells when the record of a task, run or work changes.
+    #[must_use]
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
     }
-    /// Deploys a task from git. Answers when its object exists in the cluster, or its image is being built.
-    pub async fn deploy_task(&self, caller: &Caller, request: DeployTask) -> Result<TaskView, Error> {
-        todo!()
+}
+
+/// A port that was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the port `{0}` was not given to Deployer::builder()")]
+pub struct MissingPort(pub &'static str);
+
+macro_rules! ports {
+    ($($(#[$doc:meta])* $name:ident: $port:ident,)+) => {
+        /// Everything the core needs of the world.
+        #[derive(Clone)]
+        pub(crate) struct Ports {
+            $(pub(crate) $name: Arc<dyn $port>,)+
+            pub(crate) image_builder: Option<Arc<dyn ImageBuilder>>,
+        }
+
+        /// Collects the ports.
+        #[derive(Default)]
+        pub struct DeployerBuilder {
+            $($name: Option<Arc<dyn $port>>,)+
+            image_builder: Option<Arc<dyn ImageBuilder>>,
+            policy: Policy,
+            settings: Settings,
+        }
+
+        impl DeployerBuilder {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, port: Arc<dyn $port>) -> Self {
+                self.$name = Some(port);
+                self
+            })+
+
+            /// The use cases, and the engine that is to be spawned beside them.
+            ///
+            /// # Errors
+            /// The first port that was not given.
+            pub fn build(self) -> Result<(Deployer, Engine), MissingPort> {
+                let ports = Ports {
+                    $($name: self.$name.ok_or(MissingPort(stringify!($name)))?,)+
+                    image_builder: self.image_builder,
+                };
+                let changes = Changes::default();
+                let (engine, inbox) = Engine::new(ports.clone(), self.settings, changes.clone());
+                Ok((Deployer { ports, inbox, policy: Arc::new(self.policy), changes }, engine))
+            }
+        }
+    };
+}
+
+ports! {
+    /// Where workloads run.
+    cluster: Cluster,
+    /// Where they may.
+    namespaces: Namespaces,
+    /// Lists of what runs.
+    inventory: Inventory,
+    /// What it wrote.
+    logs: Logs,
+    /// Where tasks are kept.
+    source: SourceRepository,
+    /// Where everything is recorded.
+    journal: Journal,
+    /// Reads what the journal recorded of tasks.
+    tasks: Tasks,
+    /// Reads what the journal recorded of runs.
+    runs: Runs,
+    /// Reads what the journal recorded of works.
+    works: Works,
+    /// Templates.
+    templates: TemplateStore,
+    /// Time.
+    clock: Clock,
+    /// New ids.
+    ids: Ids,
+}
+
+impl DeployerBuilder {
+    /// Builds images. Without one, a task whose image has to be built is refused where the cluster runs images.
+    #[must_use]
+    pub fn image_builder(mut self, builder: Arc<dyn ImageBuilder>) -> Self {
+        self.image_builder = Some(builder);
+        self
     }
-    pub async fn deploy_configuration(
-        &self,
-        caller: &Caller,
-        request: DeployConfiguration,
-    ) -> Result<TaskView, Error> {
-        todo!()
+
+    /// Who may do what. Without one, anyone may do anything outside the reserved namespaces.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
     }
-    pub async fn delete_task(
-        &self,
-        caller: &Caller,
-        kind: Kind,
-        namespace: Namespace,
-        name: ResourceName,
-    ) -> Result<Vec<Deleted>, Error> {
-        todo!()
-    }
-    pub async fn run_pipeline(&self, caller: &Caller, request: RunPipeline) -> Result<RunView, Error> {
-        todo!()
-    }
-    pub async fn run_configuration(
-        &self,
-        caller: &Caller,
-        request: RunConfiguration,
-    ) -> Result<RunView, Error> {
-        todo!()
-    }
-    /// Kills a run. `true` beside the view where it had ended before.
-    pub async fn kill_pipeline(
-        &self,
-        caller: &Caller,
-        id: PipelineId,
-        cleanup: bool,
-    ) -> Result<(RunView, bool), Error> {
-        todo!()
-    }
-    pub async fn load_configuration(&self, request: LoadConfiguration) -> Result<Work, Error> {
-        todo!()
-    }
-    pub async fn work(&self, kind: DocumentKind, id: WorkId) -> Result<Work, Error> {
-        todo!()
-    }
-    pub async fn task(&self, id: TaskId) -> Result<TaskView, Error> {
-        todo!()
-    }
-    pub async fn task_log(&self, id: TaskId, lines: usize) -> Result<String, Error> {
-        todo!()
-    }
-    /// A run of that namespace.
-    pub async fn pipeline(&self, namespace: &Namespace, id: PipelineId) -> Result<RunView, Error> {
-        todo!()
-    }
-    pub async fn list_tasks(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<&TaskCursor>,
-        limit: usize,
-    ) -> Result<(Page<Task>, Duration), Error> {
-        todo!()
-    }
-    /// `more` is told by asking for one more than is shown.
-    pub async fn list_pods(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<&(String, String)>,
-        limit: usize,
-    ) -> Result<Listed<Pod>, Error> {
-        todo!()
-    }
-    pub async fn list_namespaces(
-        &self,
-        after: Option<&Namespace>,
-        limit: usize,
-    ) -> Result<Listed<NamespaceView>, Error> {
-        todo!()
-    }
-    pub async fn list_pipelines(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<PipelineId>,
-        limit: usize,
-    ) -> Result<Page<Run>, Error> {
-        todo!()
-    }
-    pub async fn list_templates(
-        &self,
-        kind: DocumentKind,
-        after: Option<&TemplatePath>,
-        limit: usize,
-    ) -> Result<Vec<TemplatePath>, Error> {
-        todo!()
-    }
-    pub async fn template(&self, kind: DocumentKind, path: &TemplatePath) -> Result<Value, Error> {
-        todo!()
-    }
-    /// Whether the database, and the cluster, answer: for readyz.
-    pub async fn ready(&self) -> Result<(), Error> {
-        todo!()
+
+    /// How the engine behaves over time.
+    #[must_use]
+    pub const fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
     }
 }

@@ -40,6 +40,25 @@ impl Error {
         }
     }
 
+    /// The same for somebody else, without what lies below it.
+    #[must_use]
+    pub fn echo(&self) -> Self {
+        let Self {
+            code,
+            detail,
+            violations,
+            retry_after,
+            source: _,
+        } = self;
+        Self {
+            code: *code,
+            detail: detail.clone(),
+            violations: violations.clone(),
+            retry_after: *retry_after,
+            source: None,
+        }
+    }
+
     /// With every violation that makes it so.
     #[must_use]
     pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {

@@ -122,6 +122,8 @@ pub struct Status {
     pub exit_code: Option<i32>,
     /// What was recorded to be done and is not yet known to be done. Recovery does it again.
     pub intent: Option<Intent>,
+    /// What the image builder made; this is what runs.
+    pub image: Option<String>,
     /// Whether the object under its name is this task's.
     pub holds: bool,
     /// The object's incarnation.

@@ -39,6 +39,9 @@ pub trait Tasks: Send + Sync {
     /// The task whose object holds that place.
     async fn holder(&self, slot: &Slot) -> Result<Option<Task>, RecordsError>;
 
+    /// Whether any record of a place is left that is no step of a run, held or not.
+    async fn is_recorded(&self, slot: &Slot) -> Result<bool, RecordsError>;
+
     /// The tasks that hold a place, by kind (job, cronjob, deployment, service), namespace and name.
     async fn page<'a>(
         &self,

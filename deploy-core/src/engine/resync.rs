@@ -1,0 +1,173 @@
+//! What the loop does by itself: resumes after a start, compares store and cluster, clears out what has outlived its
+//! keep.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::stream::{self, StreamExt};
+
+use crate::names::TaskId;
+use crate::pipeline::graph::{Graph, GraphError, Node};
+use crate::pipeline::run::Progress;
+use crate::ports::{Cluster, ClusterError, Freshness, OpenRun, Recovery};
+use crate::task::Task;
+use crate::task::lifecycle::Event;
+use crate::usecase::load_configuration;
+use crate::work::Work;
+use crate::workload::{ObjectRef, Observed, Uid};
+
+use super::Desk;
+use super::board::LiveRun;
+use super::inputs::Input;
+
+/// How many objects are looked at side by side.
+const LOOKS_AT_ONCE: usize = 16;
+/// How many finished jobs are cleared out in one go.
+const CLEARED_AT_ONCE: usize = 500;
+/// How long a work is kept.
+const WORKS_KEPT: TimeDelta = TimeDelta::hours(24);
+
+impl Desk {
+    /// Takes up everything that was recorded: effects are carried out again, the cluster is looked at.
+    pub(super) fn resume(&mut self, recovery: Recovery) {
+        let Recovery { tasks, runs, works } = recovery;
+        tracing::info!(
+            tasks = tasks.len(),
+            runs = runs.len(),
+            works = works.len(),
+            "resuming"
+        );
+        let mut all = Vec::new();
+        for OpenRun { run, steps, events } in runs {
+            let id = run.id;
+            match graph_of(&steps) {
+                Ok(graph) => {
+                    let progress = Progress::replay(graph, &events);
+                    let ids = steps.iter().map(Task::id).collect();
+                    let stored = events.len();
+                    self.board.put_run(LiveRun {
+                        run,
+                        progress,
+                        events,
+                        stored,
+                        steps: ids,
+                    });
+                    all.extend(steps);
+                }
+                // Written by us and read back otherwise: nothing sound can be done with it but to say so.
+                Err(error) => tracing::error!(%id, %error, "a stored run has no graph; it is left as it is"),
+            }
+        }
+        all.extend(tasks);
+        // In the order in which they were accepted, so that those that want the same place take turns as before.
+        all.sort_by_key(Task::id);
+        let ids: Vec<TaskId> = all.iter().filter(|task| task.is_live()).map(Task::id).collect();
+        for task in all.into_iter().filter(Task::is_live) {
+            self.board.put_task(task);
+        }
+        for id in ids {
+            self.launch(id);
+        }
+        for work in works {
+            self.load(work);
+        }
+        self.look_at_everything();
+        self.work.push(Box::pin(async { Input::JanitorDue }));
+    }
+
+    /// Looks at every object that is held, and plans the next time.
+    pub(super) fn look_at_everything(&mut self) {
+        let held: Vec<(TaskId, ObjectRef, Uid)> = self
+            .board
+            .tasks()
+            .filter(|task| task.status.holds)
+            .filter_map(|task| Some((task.id(), task.object(), task.status.uid.clone()?)))
+            .collect();
+        let cluster = self.ports.cluster.clone();
+        self.work.push(Box::pin(async move {
+            let looks = stream::iter(held).map(|(id, object, uid)| {
+                let cluster = cluster.clone();
+                async move {
+                    match look_at(&*cluster, &object).await {
+                        Ok(observed) => Some((id, uid, observed)),
+                        Err(error) => {
+                            tracing::debug!(%object, %error, "an object cannot be looked at");
+                            None
+                        }
+                    }
+                }
+            });
+            let seen = looks
+                .buffer_unordered(LOOKS_AT_ONCE)
+                .filter_map(std::future::ready)
+                .collect()
+                .await;
+            Input::Looked(seen)
+        }));
+        // The wall clock's milliseconds spread the resyncs of several installations; nothing depends on them.
+        let jitter = Duration::from_millis(u64::from(self.ports.clock.now().timestamp_subsec_millis()) * 5);
+        let (clock, pause) = (self.ports.clock.clone(), self.settings.resync + jitter);
+        self.work.push(Box::pin(async move {
+            clock.sleep(pause).await;
+            Input::ResyncDue
+        }));
+    }
+
+    /// Removes the objects of jobs that finished long ago, and works nobody reads any more; plans the next time.
+    pub(super) async fn clear_out(&mut self) {
+        let now = self.ports.clock.now();
+        self.batch.remove_works_before(now - WORKS_KEPT);
+        let retention = TimeDelta::from_std(self.settings.job_retention).unwrap_or(TimeDelta::MAX);
+        let before = now.checked_sub_signed(retention).unwrap_or_default();
+        let mut pause = self.settings.janitor;
+        match self.ports.tasks.finished_jobs(before, CLEARED_AT_ONCE).await {
+            Ok(finished) => {
+                if finished.len() == CLEARED_AT_ONCE {
+                    pause = Duration::from_secs(1);
+                }
+                for task in finished {
+                    let id = task.id();
+                    if self.board.task(id).is_none() {
+                        self.board.put_task(task);
+                    }
+                    self.feed(id, Event::Expire);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "finished jobs cannot be listed"),
+        }
+        let clock = self.ports.clock.clone();
+        self.work.push(Box::pin(async move {
+            clock.sleep(pause).await;
+            Input::JanitorDue
+        }));
+    }
+
+    /// Loads a document beside the loop.
+    pub(super) fn load(&mut self, work: Work) {
+        let ports = self.ports.clone();
+        self.work.push(Box::pin(async move {
+            let progress = load_configuration::load(&ports, &work).await;
+            Input::Loaded(Box::new(Work { progress, ..work }))
+        }));
+    }
+}
+
+/// One look, from what was seen last; that an object is gone is confirmed by asking.
+async fn look_at(cluster: &dyn Cluster, object: &ObjectRef) -> Result<Option<Observed>, ClusterError> {
+    match cluster.observe(object, Freshness::Cached).await? {
+        Some(observed) => Ok(Some(observed)),
+        None => cluster.observe(object, Freshness::Confirmed).await,
+    }
+}
+
+/// The graph that a run's steps were recorded with.
+fn graph_of(steps: &[Task]) -> Result<Graph, GraphError> {
+    let nodes = steps
+        .iter()
+        .filter_map(|task| task.step.as_ref())
+        .map(|step| Node {
+            dependances: step.dependance.clone(),
+            run_if_error: step.run_if_error,
+        });
+    Graph::new(nodes.collect())
+}

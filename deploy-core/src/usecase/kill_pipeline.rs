@@ -1,0 +1,36 @@
+//! Kills a run.
+
+use crate::authz::{Action, Caller};
+use crate::deployer::Deployer;
+use crate::engine::Command;
+use crate::error::Error;
+use crate::names::PipelineId;
+
+use super::read::RunView;
+
+impl Deployer {
+    /// Kills a run: no step starts after this has answered, running ones are being stopped; with `cleanup`, waiting
+    /// run-if-error steps still run. Answers the run, and whether it had ended before.
+    ///
+    /// # Errors
+    /// No such run; what the policy or the record say against it.
+    pub async fn kill_pipeline(
+        &self,
+        caller: &Caller,
+        id: PipelineId,
+        cleanup: bool,
+    ) -> Result<(RunView, bool), Error> {
+        let run = self.run(id).await?;
+        let repository = run.source.as_ref().map(|source| &source.repository);
+        self.authorize(caller, Action::Kill, &run.namespace, repository)?;
+        let had_ended = self
+            .inbox
+            .ask(|answer| Command::Kill {
+                run: id,
+                cleanup,
+                answer,
+            })
+            .await?;
+        Ok((self.run_view(id).await?, had_ended))
+    }
+}

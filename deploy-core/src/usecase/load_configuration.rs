@@ -1,0 +1,129 @@
+//! Loads a document from git for somebody who reads it later.
+
+use crate::deployer::{Deployer, Ports};
+use crate::engine::Command;
+use crate::error::{Error, ErrorCode};
+use crate::manifest::{Document, Manifest, Violation};
+use crate::names::{Branch, Directory, RepositoryName, WorkId};
+use crate::pipeline::definition::Definition;
+use crate::work::{DocumentKind, Problem, Work, WorkProgress};
+
+use super::source;
+
+/// A load of a document from git.
+#[derive(Debug, Clone)]
+pub struct LoadConfiguration {
+    /// Which of the two.
+    pub kind: DocumentKind,
+    /// Where it is.
+    pub repository: RepositoryName,
+    /// Where it is.
+    pub directory: Directory,
+    /// From which branch; `None` = the default.
+    pub branch: Option<Branch>,
+}
+
+impl Deployer {
+    /// Asks for a load. Answers when it is recorded that it is wanted.
+    ///
+    /// # Errors
+    /// It cannot be recorded now.
+    pub async fn load_configuration(&self, request: LoadConfiguration) -> Result<Work, Error> {
+        let LoadConfiguration {
+            kind,
+            repository,
+            directory,
+            branch,
+        } = request;
+        let (id, created_at) = (self.ports.ids.work(), self.ports.clock.now());
+        let work = Work {
+            id,
+            kind,
+            repository,
+            directory,
+            branch,
+            created_at,
+            progress: WorkProgress::Loading,
+        };
+        let wanted = Box::new(work.clone());
+        self.inbox
+            .ask(|answer| Command::Load { work: wanted, answer })
+            .await?;
+        Ok(work)
+    }
+
+    /// How far a load is.
+    ///
+    /// # Errors
+    /// No such work, or it is older than 24 hours.
+    pub async fn work(&self, kind: DocumentKind, id: WorkId) -> Result<Work, Error> {
+        let work = self.ports.works.get(id).await?.filter(|work| work.kind == kind);
+        work.ok_or_else(|| {
+            Error::new(
+                ErrorCode::WorkNotFound,
+                "there is no load of this id, or it is older than 24 hours",
+            )
+        })
+    }
+}
+
+/// Carries a load out.
+pub(crate) async fn load(ports: &Ports, work: &Work) -> WorkProgress {
+    let fetched = match source::fetch(
+        ports,
+        work.kind,
+        &work.repository,
+        &work.directory,
+        work.branch.as_ref(),
+    )
+    .await
+    {
+        Ok(fetched) => fetched,
+        Err(error) => return failed(error),
+    };
+    let document = match Document::parse(&fetched.bytes) {
+        Ok(document) => document,
+        Err(violations) => return failed(invalid(work.kind, violations)),
+    };
+    let violations = match work.kind {
+        DocumentKind::Task => Manifest::parse(&fetched.bytes).err(),
+        DocumentKind::Pipeline => Definition::parse(&fetched.bytes).err(),
+    };
+    WorkProgress::Loaded {
+        configuration: document.value,
+        branch: fetched.source.branch,
+        commit: fetched.source.commit,
+        warnings: fetched.warnings,
+        problem: violations.map(|violations| problem(invalid(work.kind, violations))),
+    }
+}
+
+fn failed(error: Error) -> WorkProgress {
+    if let Some(source) = &error.source {
+        tracing::warn!(
+            code = error.code.as_str(),
+            error = &**source,
+            "a document cannot be loaded"
+        );
+    }
+    WorkProgress::Failed {
+        problem: problem(error),
+    }
+}
+
+fn problem(error: Error) -> Problem {
+    Problem {
+        code: error.code,
+        detail: error.detail,
+        violations: error.violations,
+    }
+}
+
+fn invalid(kind: DocumentKind, violations: Vec<Violation>) -> Error {
+    let code = match kind {
+        DocumentKind::Task => ErrorCode::InvalidManifest,
+        DocumentKind::Pipeline => ErrorCode::InvalidPipeline,
+    };
+    let detail = format!("{} is not valid; see the violations", kind.file_name());
+    Error::new(code, detail).with_violations(violations)
+}
