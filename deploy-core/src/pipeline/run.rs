@@ -181,6 +181,11 @@ impl Progress {
     ) {
         for step in (0..).take(self.steps.len()) {
             if self.step(step) == Some(StepState::Waiting) && matching(self.graph.runs_if_error(step)) {
+                decisions.push(if state == StepState::Skipped {
+                    Decision::Skip(step)
+                } else {
+                    Decision::Cancel(step)
+                });
                 self.finish(step, state, decisions);
             }
         }
@@ -190,13 +195,6 @@ impl Progress {
     /// [`Self::end_waiting`] when that came to be, so this never cascades.
     fn finish(&mut self, step: u32, state: StepState, decisions: &mut Vec<Decision>) {
         self.set(step, state);
-        match state {
-            StepState::Skipped => decisions.push(Decision::Skip(step)),
-            StepState::Killed if self.kill.is_some() && !self.was_stopped(step) => {
-                decisions.push(Decision::Cancel(step));
-            }
-            _ => {}
-        }
         let dependants = self.graph.dependants(step).to_vec();
         for dependant in dependants {
             if let Some(blocked_by) = self.blocked_by.get_mut(dependant as usize) {
@@ -204,10 +202,6 @@ impl Progress {
             }
             self.start_if_ready(dependant, decisions);
         }
-    }
-
-    fn was_stopped(&self, step: u32) -> bool {
-        self.stopping.get(step as usize).copied().unwrap_or(false)
     }
 
     fn start_if_ready(&mut self, step: u32, decisions: &mut Vec<Decision>) {
