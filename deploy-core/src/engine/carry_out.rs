@@ -33,7 +33,9 @@ impl Desk {
             let outcome = carry_out(&ports, task, &intent).await;
             Input::Done(id, intent, outcome)
         }));
-        self.time_rollout(id);
+        if kind == IntentKind::Apply {
+            self.time_rollout(id);
+        }
     }
 }
 

@@ -88,7 +88,8 @@ impl From<&Intent> for IntentKind {
 impl Desk {
     /// Takes one input in.
     pub(super) async fn take(&mut self, input: Input) {
-        if !matches!(input, Input::Backlog) {
+        // What comes back by itself need not be taken in again when it cannot be recorded.
+        if !matches!(input, Input::Backlog | Input::ResyncDue | Input::JanitorDue) {
             self.batch.took_in(input.clone());
         }
         match input {
@@ -142,7 +143,10 @@ impl Desk {
         self.batch.wake(id);
         match outcome {
             Outcome::Built(reference) => self.feed(id, Event::Built(reference)),
-            Outcome::Applied(applied) => self.feed(id, Event::Applied(applied)),
+            Outcome::Applied(applied) => {
+                self.feed(id, Event::Applied(applied));
+                self.look_again(id);
+            }
             Outcome::Occupied { task, uid } => self.occupied(id, task, uid).await,
             Outcome::Cleared => {
                 if let Intent::Replace { old, .. } = intent {
@@ -151,7 +155,10 @@ impl Desk {
                     self.feed(old, Event::Superseded(id));
                 }
             }
-            Outcome::StopAccepted(applied) => self.feed(id, Event::StopAccepted(applied)),
+            Outcome::StopAccepted(applied) => {
+                self.feed(id, Event::StopAccepted(applied));
+                self.look_again(id);
+            }
             Outcome::Removed(deleted) => self.removed(id, &intent, deleted),
             Outcome::Refused {
                 code,
