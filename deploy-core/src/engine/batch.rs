@@ -135,9 +135,10 @@ impl Batch {
         }));
     }
 
-    /// Everything to be recorded: runs before their steps, and a place given up before it is taken.
+    /// Everything to be recorded: removals, then runs before their events, then places given up before they are taken.
     pub(super) fn changes(&self, board: &Board) -> Vec<Change> {
-        let mut changes = Vec::new();
+        // First, so that what is removed is what was there, and not a task of the same name that came in this batch.
+        let mut changes = self.extra.clone();
         for id in &self.runs.order {
             let Some(live) = board.run(*id) else { continue };
             match self.runs.before.get(id) {
@@ -178,7 +179,6 @@ impl Batch {
             list.push(change);
         }
         changes.append(&mut taking);
-        changes.extend(self.extra.iter().cloned());
         changes
     }
 
