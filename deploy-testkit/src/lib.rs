@@ -1,1 +1,5 @@
 //! stub
+
+pub mod builders;
+pub mod contract;
+pub mod memory;
