@@ -1,1 +1,4 @@
 //! stub
+
+pub mod storage;
+pub mod system;
