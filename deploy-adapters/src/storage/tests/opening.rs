@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use sqlx::Connection;
+
 use super::*;
 
 async fn refusal(folder: &TempDir) -> StorageError {
@@ -138,15 +140,23 @@ async fn a_truncated_file_is_refused_with_the_reason() {
     reopen(&folder).await;
 }
 
+/// One that nothing reads at the start, so that it would be found out only in the middle of a run.
 #[tokio::test]
 async fn a_file_with_a_torn_page_is_refused_with_the_reason() {
     let folder = filled().await;
+    let mut stranger = stranger(&folder).await;
+    let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'run_of_namespace'")
+        .fetch_one(&mut stranger)
+        .await
+        .unwrap();
+    stranger.close().await.unwrap();
     let mut bytes = fs::read(file(&folder)).unwrap();
-    // The root of some table: the page after the schema's.
-    bytes[4096..8192].fill(0xA5);
+    let page = usize::try_from(page).unwrap();
+    bytes[(page - 1) * 4096..page * 4096].fill(0xA5);
     fs::write(file(&folder), bytes).unwrap();
     let error = refusal(&folder).await;
     assert!(matches!(error, StorageError::Corrupt { .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("page {page}")), "{error}");
 }
 
 /// SQLite would take it for a new one and throw the log away.
