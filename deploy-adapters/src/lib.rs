@@ -1,1 +1,5 @@
-//! stub
+//! What the core needs of the world, by the technology that gives it: git, SQLite, processes of this machine. One folder
+//! an adapter, each behind a port of `deploy_core::ports`; adapters never know one another.
+
+pub mod storage;
+pub mod system;

@@ -34,7 +34,11 @@ impl CrashPoint {
     /// Dies at the boundary of this number, counted from 0.
     #[must_use]
     pub fn at(boundary: usize) -> Arc<Self> {
-        Arc::new(Self { at: boundary, passed: AtomicUsize::new(0), reached: watch::channel(false).0 })
+        Arc::new(Self {
+            at: boundary,
+            passed: AtomicUsize::new(0),
+            reached: watch::channel(false).0,
+        })
     }
 
     /// A boundary. From the one to die at on, nothing returns.
@@ -118,7 +122,11 @@ impl Cluster for Crashing<dyn Cluster> {
         self.around(self.inner.delete(object, uid)).await
     }
 
-    async fn observe(&self, object: &ObjectRef, freshness: Freshness) -> Result<Option<Observed>, ClusterError> {
+    async fn observe(
+        &self,
+        object: &ObjectRef,
+        freshness: Freshness,
+    ) -> Result<Option<Observed>, ClusterError> {
         self.inner.observe(object, freshness).await
     }
 

@@ -4,4 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod builders;
+pub mod contract;
 pub mod crash;
+pub mod memory;

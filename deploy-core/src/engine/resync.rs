@@ -117,12 +117,18 @@ impl Desk {
     /// Looks at one object after a write to it: what happened to it before the write's answer was here was not acted on.
     pub(super) fn look_again(&mut self, id: TaskId) {
         let Some(task) = self.board.task(id) else { return };
-        let Some(uid) = task.status.uid.clone() else { return };
+        let Some(uid) = task.status.uid.clone() else {
+            return;
+        };
         let (cluster, object) = (self.ports.cluster.clone(), task.object());
         self.work.push(Box::pin(async move {
             // Nothing seen is nothing told here: a cache may be behind the write. The resync finds what is lost.
             let seen = cluster.observe(&object, Freshness::Cached).await.ok().flatten();
-            Input::Looked(seen.map(|observed| (id, uid, Some(observed))).into_iter().collect())
+            Input::Looked(
+                seen.map(|observed| (id, uid, Some(observed)))
+                    .into_iter()
+                    .collect(),
+            )
         }));
     }
 
