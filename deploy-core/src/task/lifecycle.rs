@@ -98,7 +98,11 @@ pub fn step(task: &mut Task, event: Event, now: Timestamp) {
                 hold(status, &applied.uid, applied.revision);
             }
         }
-        Event::Delete => status.intent = Some(Intent::Delete),
+        Event::Delete => {
+            if status.holds {
+                status.intent = Some(Intent::Delete);
+            }
+        }
         Event::DeleteAbandoned => {
             if status.intent == Some(Intent::Delete) {
                 status.intent = None;
@@ -384,7 +388,7 @@ fn remove(status: &mut Status, now: Timestamp) {
     status.holds = false;
     match intent {
         Some(Intent::Stop) => end(status, State::Killed, now),
-        Some(Intent::Delete) if !matches!(status.state, State::Succeeded | State::Failed | State::Killed) => {
+        Some(Intent::Delete) if !status.state.is_final() => {
             status.reason = Some(Reason::new(ReasonCode::Deleted, "it was deleted by a user"));
             let fails_its_step = status.step == Some(StepState::Running);
             end(
