@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use document::{Document, Position};
 pub use labels::Labels;
 pub use quantity::Quantity;
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::{FieldProblem, Schedule, ScheduleError, ScheduleField};
 
 use crate::names::ResourceName;
 
