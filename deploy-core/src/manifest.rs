@@ -2,8 +2,10 @@
 //! answers every violation at once, each with a JSON pointer.
 
 mod document;
+pub(crate) mod fields;
 mod labels;
-mod parse;
+pub(crate) mod nearest;
+pub(crate) mod parse;
 mod quantity;
 mod schedule;
 
@@ -11,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use document::{Document, Position};
 pub use labels::Labels;
-pub use quantity::Quantity;
-pub use schedule::{Schedule, ScheduleError};
+pub use quantity::{Quantity, QuantityError};
+pub use schedule::{FieldProblem, Schedule, ScheduleError, ScheduleField};
 
 use crate::names::ResourceName;
 
