@@ -1,6 +1,8 @@
 //! Whatever bytes come in, every parser answers: it never panics, it never answers an empty list of violations, and what it
 //! accepts survives being written and read again.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 use deploy_core::manifest::{Document, Manifest, Quantity, Schedule, Violation};
 use deploy_core::pipeline::definition::Definition;
 use proptest::collection::{btree_map, vec};

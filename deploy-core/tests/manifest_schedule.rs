@@ -1,6 +1,8 @@
 //! What a schedule means where robfig's recorded answers (cron_oracle.rs) do not reach: clock changes in odd zones, the ends
 //! of the calendar, enormous input, and the words of its errors.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use deploy_core::manifest::Schedule;

@@ -255,6 +255,29 @@ fn a_thousand_tasks_are_accepted_and_one_more_is_not() {
     };
     assert!(violations(&circle)[0].contains("\"0\" → \"999\" → \"998\""));
     assert_eq!(violations(&chain(10_000)), [": larger than 256 KiB"]);
+    let short = json!({"name": "p", "tasks": vec![json!({}); 10_000]});
+    assert_eq!(
+        violations(&short),
+        ["/tasks: found 10000 tasks, expected 1 to 1000"]
+    );
+}
+
+/// Whoever looked for the nearest name each time would compare 300,000 pairs of names here.
+#[test]
+fn a_file_full_of_mistakes_costs_no_more_than_its_size() {
+    let names = |end: &str| {
+        (0..100)
+            .map(|n| format!("{}{n:02}{end}", "a".repeat(28)))
+            .collect::<Vec<_>>()
+    };
+    let mut document = pipeline(&names("").join(" "));
+    for task in document["tasks"].as_array_mut().unwrap() {
+        task["dependance"] = json!(names("bb")[..30]);
+    }
+    let found = violations(&document);
+    assert_eq!(found.len(), 1001);
+    assert!(found[0].contains("did you mean"), "{}", found[0]);
+    assert!(found[1000].contains("more than these 1000"), "{}", found[1000]);
 }
 
 #[test]

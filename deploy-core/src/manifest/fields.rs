@@ -30,6 +30,11 @@ impl Violations {
         }
     }
 
+    /// How many were found, up to [`Violations::MAX`].
+    pub(crate) const fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

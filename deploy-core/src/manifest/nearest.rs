@@ -15,11 +15,11 @@ pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> O
 }
 
 const MAX_KNOWN: usize = 100;
-const MAX_CHARS: usize = 64;
+const MAX_BYTES: usize = 32;
 
 /// A word without what is easily confused: case, and `-` for `_`.
 fn fold(word: &str) -> Option<Vec<char>> {
-    let fits = word.len() <= MAX_CHARS;
+    let fits = word.len() <= MAX_BYTES;
     fits.then(|| word.replace('_', "-").to_ascii_lowercase().chars().collect())
 }
 

@@ -103,7 +103,8 @@ impl FromStr for Schedule {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        let plan = if text.contains("TZ=") {
+        // As the API server checks it, before robfig sees the text.
+        let plan = if text.contains("TZ") {
             return Err(ScheduleError::TimeZone);
         } else if let Some(duration) = text.strip_prefix("@every ") {
             Plan::Every(every::delay(duration)?)

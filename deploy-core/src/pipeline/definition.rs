@@ -55,6 +55,9 @@ impl Definition {
     }
 }
 
+/// Past so many violations none is told what it may have meant.
+const MAX_HINTS: usize = 20;
+
 const KEYS: [&str; 3] = ["name", "original", "tasks"];
 const TASK_KEYS: [&str; 5] = ["name", "namespacetask", "dependance", "run-if-error", "env"];
 
@@ -190,7 +193,9 @@ fn dependances(task: &Task<'_>, place: u32, places: &BTreeMap<&str, u32>, out: &
             }
             Some(dependance) => found.push(*dependance),
             None => {
-                let near = nearest(name, places.keys().copied());
+                // Each search costs as much as the file has names, so a file of mistakes gets no more than this many.
+                let known = places.keys().copied().take_while(|_| out.len() < MAX_HINTS);
+                let near = nearest(name, known);
                 let cure = near.map(|near| format!("; did you mean {}?", quoted(near)));
                 let message = format!("there is no task {}{}", quoted(name), cure.unwrap_or_default());
                 out.push(pointer, message);
