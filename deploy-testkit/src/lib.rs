@@ -1,1 +1,4 @@
 //! stub
+pub mod contract;
+pub mod fixture;
+pub mod memory;
