@@ -66,7 +66,17 @@ impl Subject<'_> {
 
     async fn a_named_branch_never_falls_back(&self) {
         self.publish("named", "master", &[file("a/f", "1")]);
-        for absent in ["main", "maste", "aster", "master/x", "heads/master"] {
+        self.publish("named", "feature/x", &[file("a/f", "1")]);
+        for absent in [
+            "main",
+            "maste",
+            "aster",
+            "master/x",
+            "heads/master",
+            "feature",
+            "feature/x/y",
+            "x",
+        ] {
             let answer = self.try_resolve("named", Some(absent)).await;
             assert!(
                 matches!(answer, Err(SourceError::BranchNotFound)),
