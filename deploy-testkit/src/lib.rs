@@ -7,4 +7,5 @@
 pub mod builders;
 pub mod contract;
 pub mod crash;
+pub mod fixture;
 pub mod memory;
