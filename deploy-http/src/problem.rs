@@ -27,7 +27,8 @@ pub struct Problem {
     detail: String,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed: it is rare, and every fallible function of the edge returns a problem.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     source: Option<BoxError>,
 }
 
@@ -71,7 +72,7 @@ impl Problem {
     /// With a header that the status asks for.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -109,7 +110,7 @@ impl Problem {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut reply: Response<_> = with_body(status, HeaderValue::from_static(MEDIA_TYPE), body);
         let headers = reply.headers_mut();
-        if let Some((name, value)) = &self.header {
+        if let Some((name, value)) = self.header.as_deref() {
             headers.insert(name, value.clone());
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use deploy_core::names::{Directory, PipelineName, RepositoryName, ResourceName, TaskId};
-use futures::FutureExt as _;
 use http_body_util::Full;
 use hyper::Request;
 
@@ -46,7 +45,11 @@ fn call(lines: &[&str], body: &str) -> Result<Call, Problem> {
         .into_parts();
     let gate = gate();
     let route = gate.route(ends, &parts)?;
-    gate.admit(route, ends, parts, body).now_or_never().unwrap()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(gate.admit(route, ends, parts, body))
 }
 
 fn refusal(lines: &[&str], body: &str) -> String {

@@ -99,7 +99,56 @@ fn a_failed_job_with_its_pod() {
     status["exit_code"] = json!(3);
     status["warnings"] = json!([{"code": "rollout-left", "message": "left as it is"}]);
     let task: Task = stored(task(job(), status));
-    assert_json_snapshot!(TaskJson::new(&task, &[pod()]), @"");
+    assert_json_snapshot!(TaskJson::new(&task, &[pod()]), @r#"
+    {
+      "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+      "name": "load",
+      "namespace": "demo",
+      "kind": "job",
+      "state": "failed",
+      "reason": {
+        "code": "exit-code",
+        "message": "exit code 3\nlast line"
+      },
+      "warnings": [
+        {
+          "code": "no-effect",
+          "message": "resources are without effect"
+        },
+        {
+          "code": "rollout-left",
+          "message": "left as it is"
+        }
+      ],
+      "source": {
+        "repository": "demo",
+        "directory": "etl/load",
+        "branch": "master",
+        "commit": "0123456789abcdef0123456789abcdef01234567"
+      },
+      "image": "registry.example/demo/load:1",
+      "schedule": null,
+      "identity": "ada@example.com",
+      "pipeline_id": null,
+      "superseded_by": null,
+      "created_at": "2026-01-02T03:04:05.678Z",
+      "started_at": "2026-01-02T03:04:06.000Z",
+      "finished_at": "2026-01-02T03:04:07.500Z",
+      "exit_code": 3,
+      "pods": [
+        {
+          "name": "load-x7f2a",
+          "namespace": "demo",
+          "task_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+          "phase": "Running",
+          "reason": null,
+          "restarts": 1,
+          "node": "node-1",
+          "started_at": "2026-01-02T03:04:06.000Z"
+        }
+      ]
+    }
+    "#);
 }
 
 #[test]
@@ -114,7 +163,28 @@ fn a_superseded_cron_job_names_the_newer_one() {
     task["source"] = Value::Null;
     task["warnings"] = json!([]);
     let task: Task = stored(task);
-    assert_json_snapshot!(TaskJson::new(&task, &[]), @"");
+    assert_json_snapshot!(TaskJson::new(&task, &[]), @r#"
+    {
+      "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+      "name": "load",
+      "namespace": "demo",
+      "kind": "cronjob",
+      "state": "superseded",
+      "reason": null,
+      "warnings": [],
+      "source": null,
+      "image": "registry.example/demo/load:1",
+      "schedule": "*/5 * * * *",
+      "identity": "ada@example.com",
+      "pipeline_id": null,
+      "superseded_by": "01890a5d-ac96-774b-bcce-b302099a8059",
+      "created_at": "2026-01-02T03:04:05.678Z",
+      "started_at": null,
+      "finished_at": null,
+      "exit_code": null,
+      "pods": []
+    }
+    "#);
 }
 
 #[test]
@@ -125,7 +195,93 @@ fn a_run_with_its_steps_of_which_those_that_never_ran_have_no_task() {
         step(2, "delete", "waiting", "waiting"),
         step(3, "report", "skipped", "skipped"),
     ];
-    assert_json_snapshot!(RunJson::new(&run(), &steps), @"");
+    assert_json_snapshot!(RunJson::new(&run(), &steps), @r#"
+    {
+      "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+      "name": "nightly",
+      "original": "etl",
+      "namespace": "demo",
+      "state": "running",
+      "source": {
+        "repository": "demo",
+        "directory": "etl/load",
+        "branch": "master",
+        "commit": "0123456789abcdef0123456789abcdef01234567"
+      },
+      "identity": "ada@example.com",
+      "created_at": "2026-01-02T03:04:05.000Z",
+      "finished_at": null,
+      "in_error": false,
+      "warnings": [],
+      "steps": [
+        {
+          "name": "create",
+          "namespacetask": "demo/create",
+          "dependance": [],
+          "run_if_error": false,
+          "state": "succeeded",
+          "reason": null,
+          "task_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+          "branch": "master",
+          "commit": "0123456789abcdef0123456789abcdef01234567",
+          "started_at": null,
+          "finished_at": null,
+          "exit_code": null
+        },
+        {
+          "name": "load",
+          "namespacetask": "demo/load",
+          "dependance": [
+            "create"
+          ],
+          "run_if_error": false,
+          "state": "running",
+          "reason": null,
+          "task_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+          "branch": "master",
+          "commit": "0123456789abcdef0123456789abcdef01234567",
+          "started_at": null,
+          "finished_at": null,
+          "exit_code": null
+        },
+        {
+          "name": "delete",
+          "namespacetask": "demo/delete",
+          "dependance": [
+            "create",
+            "load"
+          ],
+          "run_if_error": true,
+          "state": "waiting",
+          "reason": null,
+          "task_id": null,
+          "branch": "master",
+          "commit": "0123456789abcdef0123456789abcdef01234567",
+          "started_at": null,
+          "finished_at": null,
+          "exit_code": null
+        },
+        {
+          "name": "report",
+          "namespacetask": "demo/report",
+          "dependance": [
+            "create",
+            "load",
+            "delete"
+          ],
+          "run_if_error": false,
+          "state": "skipped",
+          "reason": null,
+          "task_id": null,
+          "branch": "master",
+          "commit": "0123456789abcdef0123456789abcdef01234567",
+          "started_at": null,
+          "finished_at": null,
+          "exit_code": null
+        }
+      ]
+    }
+    "#);
 }
 
 #[test]
@@ -162,20 +318,86 @@ fn lists_have_their_array_and_where_they_go_on() {
     assert!(tasks["jobs"][0].get("pods").is_none());
     assert!(!tasks.to_string().contains("secret"), "{tasks}");
 
-    assert_json_snapshot!(Runs::new(&[run()], Continued::default()), @"");
-    assert_json_snapshot!(Pods::new(&[pod()], Continued::default()), @"");
+    assert_json_snapshot!(Runs::new(&[run()], Continued::default()), @r#"
+    {
+      "pipelines": [
+        {
+          "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+          "name": "nightly",
+          "original": "etl",
+          "namespace": "demo",
+          "state": "running",
+          "source": {
+            "repository": "demo",
+            "directory": "etl/load",
+            "branch": "master",
+            "commit": "0123456789abcdef0123456789abcdef01234567"
+          },
+          "identity": "ada@example.com",
+          "created_at": "2026-01-02T03:04:05.000Z",
+          "finished_at": null,
+          "in_error": false,
+          "warnings": [],
+          "step_counts": {
+            "waiting": 1,
+            "running": 1,
+            "succeeded": 1,
+            "failed": 0,
+            "skipped": 0,
+            "killed": 0
+          }
+        }
+      ],
+      "continue": null
+    }
+    "#);
+    assert_json_snapshot!(Pods::new(&[pod()], Continued::default()), @r#"
+    {
+      "pods": [
+        {
+          "name": "load-x7f2a",
+          "namespace": "demo",
+          "task_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+          "phase": "Running",
+          "reason": null,
+          "restarts": 1,
+          "node": "node-1",
+          "started_at": "2026-01-02T03:04:06.000Z"
+        }
+      ],
+      "continue": null
+    }
+    "#);
     let namespace = NamespaceView {
         name: "demo".parse().unwrap(),
         repository: None,
         created_at: "2026-01-02T03:04:05Z".parse().unwrap(),
     };
-    assert_json_snapshot!(Namespaces::new(&[namespace], Continued::default()), @"");
+    assert_json_snapshot!(Namespaces::new(&[namespace], Continued::default()), @r#"
+    {
+      "namespaces": [
+        {
+          "name": "demo",
+          "repository": null,
+          "created_at": "2026-01-02T03:04:05.000Z"
+        }
+      ],
+      "continue": null
+    }
+    "#);
     let paths: [TemplatePath; 1] = ["python/job.json".parse().unwrap()];
     let templates = Templates {
         template_filenames: &paths,
         continued: Continued::default(),
     };
-    assert_json_snapshot!(templates, @"");
+    assert_json_snapshot!(templates, @r#"
+    {
+      "template_filenames": [
+        "python/job.json"
+      ],
+      "continue": null
+    }
+    "#);
 }
 
 #[test]
@@ -186,7 +408,17 @@ fn a_work_in_each_of_its_states() {
             "created_at": "2026-01-02T03:04:05Z", "progress": progress
         }))
     };
-    assert_json_snapshot!(WorkJson::new(&work(json!({"state": "loading"}))), @"");
+    assert_json_snapshot!(WorkJson::new(&work(json!({"state": "loading"}))), @r#"
+    {
+      "work_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+      "state": "loading",
+      "configuration": null,
+      "branch": null,
+      "commit": null,
+      "warnings": [],
+      "problem": null
+    }
+    "#);
     let problem = json!({
         "code": "invalid-manifest", "detail": "1 violation",
         "violations": [{"pointer": "/type", "message": "expected job, deployment or service"}]
@@ -195,10 +427,53 @@ fn a_work_in_each_of_its_states() {
         "state": "loaded", "configuration": {"name": "load"}, "branch": "master", "commit": COMMIT, "warnings": [],
         "problem": problem
     });
-    assert_json_snapshot!(WorkJson::new(&work(loaded)), @"");
+    assert_json_snapshot!(WorkJson::new(&work(loaded)), @r#"
+    {
+      "work_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+      "state": "loaded",
+      "configuration": {
+        "name": "load"
+      },
+      "branch": "master",
+      "commit": "0123456789abcdef0123456789abcdef01234567",
+      "warnings": [],
+      "problem": {
+        "type": "urn:deploy:problem:invalid-manifest",
+        "title": "The manifest is invalid",
+        "status": 422,
+        "detail": "1 violation",
+        "instance": null,
+        "request_id": null,
+        "violations": [
+          {
+            "pointer": "/type",
+            "message": "expected job, deployment or service"
+          }
+        ]
+      }
+    }
+    "#);
     let problem =
         json!({"code": "repository-not-found", "detail": "there is no such repository", "violations": []});
-    assert_json_snapshot!(WorkJson::new(&work(json!({"state": "failed", "problem": problem}))), @"");
+    assert_json_snapshot!(WorkJson::new(&work(json!({"state": "failed", "problem": problem}))), @r#"
+    {
+      "work_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+      "state": "failed",
+      "configuration": null,
+      "branch": null,
+      "commit": null,
+      "warnings": [],
+      "problem": {
+        "type": "urn:deploy:problem:repository-not-found",
+        "title": "There is no such repository",
+        "status": 404,
+        "detail": "there is no such repository",
+        "instance": null,
+        "request_id": null,
+        "violations": []
+      }
+    }
+    "#);
 }
 
 #[test]
@@ -207,13 +482,37 @@ fn what_a_delete_removed_and_a_template() {
         {"kind": "service", "namespace": "demo", "name": "hello", "uid": "u-1"},
         {"kind": "deployment", "namespace": "demo", "name": "hello", "uid": null}
     ]));
-    assert_json_snapshot!(DeletedJson { deleted: &deleted }, @"");
+    assert_json_snapshot!(DeletedJson { deleted: &deleted }, @r#"
+    {
+      "deleted": [
+        {
+          "kind": "service",
+          "namespace": "demo",
+          "name": "hello",
+          "uid": "u-1"
+        },
+        {
+          "kind": "deployment",
+          "namespace": "demo",
+          "name": "hello",
+          "uid": null
+        }
+      ]
+    }
+    "#);
     let path = "python/job.json".parse().unwrap();
     let template = TemplateJson {
         template_path: &path,
         configuration: &json!({"name": "x"}),
     };
-    assert_json_snapshot!(template, @"");
+    assert_json_snapshot!(template, @r#"
+    {
+      "template_path": "python/job.json",
+      "configuration": {
+        "name": "x"
+      }
+    }
+    "#);
 }
 
 #[test]
