@@ -97,7 +97,7 @@ pub struct Listen {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the fields' help says it")]
 pub struct Git {
-    /// What a repository's name is joined to: https://host/path/, or file:///folder [default: <data-dir>/git]
+    /// What a repository's name is joined to: https://host/path/, or file:///folder [default: git in the data dir]
     #[arg(long, env = "DEPLOY_GIT_BASE_URL", value_name = "URL")]
     pub git_base_url: Option<GitBase>,
     /// Allows http:// to a host that is not this machine

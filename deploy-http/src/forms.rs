@@ -54,7 +54,7 @@ impl Form {
             }
             (_, None) => {
                 let detail =
-                    "the body is not multipart/form-data or application/x-www-form-urlencoded, plain";
+                    "the body is not multipart/form-data or application/x-www-form-urlencoded, uncompressed";
                 return Err(Problem::new(EdgeCode::NotAForm, detail));
             }
             (None, Some(_)) => {
