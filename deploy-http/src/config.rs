@@ -1,0 +1,318 @@
+//! The only reader of arguments and environment. Every flag has a variable `DEPLOY_<FLAG>`; flags win. It accepts only
+//! what this build does: a flag without effect would be a promise that nobody keeps. docs/configuration.md is held to
+//! it by a test.
+
+mod git_base;
+mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use deploy_core::names::Branch;
+
+pub use git_base::GitBase;
+use values::{duration, positive, size, sqlite_file};
+
+use crate::identity::{ProtectReads, Trust};
+
+/// What the binary was asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The server (the default)
+    Serve(Box<Config>),
+    /// The first minute: an example task and pipeline, deployed through the HTTP routes
+    Demo(Box<Demo>),
+    /// Validates every manifest.json and pipeline.json below DIR, without any server
+    Check {
+        /// The folder
+        dir: PathBuf,
+    },
+}
+
+/// The server's configuration, one struct per concern.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the structs below say it")]
+pub struct Config {
+    #[command(flatten)]
+    pub listen: Listen,
+    #[command(flatten)]
+    pub git: Git,
+    #[command(flatten)]
+    pub storage: Storage,
+    #[command(flatten)]
+    pub cluster: Cluster,
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// The demo's configuration.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Demo {
+    /// Exits when the pipeline has ended, with 1 if it did not succeed
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Where it listens, and whom it believes there.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Listen {
+    /// The internal listener; port 0 picks one
+    #[arg(
+        long,
+        env = "DEPLOY_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+    /// Who may assert the Identity header
+    #[arg(
+        long,
+        env = "DEPLOY_TRUST_IDENTITY",
+        value_name = "MODE",
+        default_value = "loopback"
+    )]
+    pub trust_identity: Trust,
+    /// Which reads need an identity
+    #[arg(
+        long,
+        env = "DEPLOY_PROTECT_READS",
+        value_name = "WHICH",
+        default_value = "external"
+    )]
+    pub protect_reads: ProtectReads,
+}
+
+/// Where manifests and code come from.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Git {
+    /// What a repository's name is joined to: https://host/path/, or file:///folder [default: git in the data dir]
+    #[arg(long, env = "DEPLOY_GIT_BASE_URL", value_name = "URL")]
+    pub git_base_url: Option<GitBase>,
+    /// Allows http:// to a host that is not this machine
+    #[arg(long, env = "DEPLOY_GIT_ALLOW_HTTP", value_parser = BoolishValueParser::new())]
+    pub git_allow_http: bool,
+    /// How long git may take for one request
+    #[arg(long, env = "DEPLOY_GIT_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub git_timeout: Duration,
+    /// The most that is fetched of one repository
+    #[arg(long, env = "DEPLOY_GIT_MAX_BYTES", value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub git_max_bytes: u64,
+    /// The branch when none is given
+    #[arg(
+        long,
+        env = "DEPLOY_DEFAULT_BRANCH",
+        value_name = "NAME",
+        default_value = "master"
+    )]
+    pub default_branch: Branch,
+}
+
+/// Where state is kept.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Storage {
+    /// Embedded state
+    #[arg(
+        long,
+        env = "DEPLOY_DATA_DIR",
+        value_name = "DIR",
+        default_value = "./.deploy"
+    )]
+    pub data_dir: PathBuf,
+    /// sqlite:FILE [default: deploy.db in the data dir]
+    #[arg(long, env = "DEPLOY_DATABASE", value_name = "URL", value_parser = sqlite_file)]
+    pub database: Option<PathBuf>,
+    /// A folder with tasks/ and pipelines/ [default: templates in the data dir]
+    #[arg(long, env = "DEPLOY_TEMPLATES", value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+}
+
+/// Where tasks run.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Cluster {
+    /// What runs tasks
+    #[arg(long, env = "DEPLOY_CLUSTER", value_name = "KIND", default_value = "local")]
+    pub cluster: ClusterKind,
+    /// How long a finished job stays
+    #[arg(long, env = "DEPLOY_JOB_RETENTION", value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub job_retention: Duration,
+}
+
+/// What runs tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClusterKind {
+    /// Child processes on this machine.
+    Local,
+}
+
+/// What a client may cost.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Limits {
+    /// The largest request body
+    #[arg(long, env = "DEPLOY_MAX_BODY", value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    pub max_body: u64,
+    /// Connections at a time; one more is answered 503
+    #[arg(long, env = "DEPLOY_MAX_CONNECTIONS", value_name = "N", default_value = "4096",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// How long a request's headers may take, and a connection may be idle
+    #[arg(long, env = "DEPLOY_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = positive)]
+    pub header_timeout: Duration,
+    /// How long a request's body may take
+    #[arg(long, env = "DEPLOY_BODY_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub body_timeout: Duration,
+    /// How long requests may take to end once the server is told to stop
+    #[arg(long, env = "DEPLOY_DRAIN", value_name = "TIME", default_value = "20s", value_parser = duration)]
+    pub drain: Duration,
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct Log {
+    /// error, warn, info, debug, trace, or a filter such as info,deploy_http=debug
+    #[arg(long, env = "DEPLOY_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// [default: text on a terminal, else json]
+    #[arg(long, env = "DEPLOY_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A reason to end before anything has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The exit code: 0 for `--help`, 2 for wrong configuration.
+    pub code: u8,
+    /// What to print: one line, unless it is the help.
+    pub text: String,
+}
+
+impl Stop {
+    /// Wrong configuration: what, why, the cure.
+    #[must_use]
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self {
+            code: 2,
+            text: text.into(),
+        }
+    }
+}
+
+impl Storage {
+    /// The database's file.
+    #[must_use]
+    pub fn database_file(&self) -> PathBuf {
+        self.database
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("deploy.db"))
+    }
+
+    /// The templates' folder.
+    #[must_use]
+    pub fn templates_folder(&self) -> PathBuf {
+        self.templates
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("templates"))
+    }
+
+    /// The repositories' folder where no base URL is given.
+    #[must_use]
+    pub fn git_folder(&self) -> PathBuf {
+        self.data_dir.join("git")
+    }
+}
+
+/// Reads the arguments, the first being the program's name, and the environment.
+///
+/// # Errors
+/// What to print and the exit code, where nothing is to be begun.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| stop(&error))?;
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.config)));
+    match &command {
+        Command::Serve(config) => config.check()?,
+        Command::Demo(demo) => demo.config.check()?,
+        Command::Check { .. } => {}
+    }
+    Ok(command)
+}
+
+/// Deploys tasks and runs pipelines from git
+#[derive(Debug, Parser)]
+#[command(name = "deploy-http", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Config {
+    /// What no single flag can tell.
+    fn check(&self) -> Result<(), Stop> {
+        let Listen {
+            listen,
+            trust_identity,
+            ..
+        } = &self.listen;
+        if !listen.ip().is_loopback() && *trust_identity == Trust::Loopback {
+            return Err(Stop::wrong(format!(
+                "--listen {listen} is not a loopback address, so --trust-identity loopback would believe nobody; \
+                 listen on 127.0.0.1, or say --trust-identity nobody"
+            )));
+        }
+        if !listen.ip().is_loopback() && self.cluster.cluster == ClusterKind::Local {
+            return Err(Stop::wrong(format!(
+                "--listen {listen} is not a loopback address, and --cluster local runs commands as this user for \
+                 whoever can reach it; listen on 127.0.0.1"
+            )));
+        }
+        match &self.git.git_base_url {
+            Some(base) if base.is_plain_http_elsewhere() && !self.git.git_allow_http => Err(Stop::wrong(
+                "--git-base-url is http:// to another machine, where anyone on the way can change what is deployed; \
+                 use https://, or say --git-allow-http",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// clap's words on one line, without its usage lines; the help as it is.
+fn stop(error: &clap::Error) -> Stop {
+    let text = error.to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Stop {
+            code: 0,
+            text: text.trim_end().to_owned(),
+        };
+    }
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join(" ");
+    Stop::wrong(format!("{}; see --help", line.trim_start_matches("error: ")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Command lines, and what becomes of them.
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parsed(line: &str) -> Result<Command, Stop> {
+    let arguments = std::iter::once("deploy-http").chain(line.split_whitespace());
+    parse(arguments.map(OsString::from))
+}
+
+fn served(line: &str) -> Box<Config> {
+    match parsed(line) {
+        Ok(Command::Serve(config)) => config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn without_a_command_it_serves_and_flags_stand_on_either_side() {
+    assert_eq!(served("").listen.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(served("--listen 127.0.0.1:0").listen.listen.port(), 0);
+    assert_eq!(served("serve --listen [::1]:99").listen.listen.port(), 99);
+    assert!(matches!(parsed("demo --once --drain 1s"), Ok(Command::Demo(demo)) if demo.once));
+    assert!(matches!(parsed("check some/dir"), Ok(Command::Check { dir }) if dir == *"some/dir"));
+}
+
+#[test]
+fn places_follow_the_data_dir_unless_they_are_given() {
+    let storage = served("--data-dir /d").storage;
+    assert_eq!(storage.database_file(), PathBuf::from("/d/deploy.db"));
+    assert_eq!(storage.templates_folder(), PathBuf::from("/d/templates"));
+    let storage = served("--data-dir /d --database sqlite:/x.db --templates /t").storage;
+    assert_eq!(
+        (storage.database_file(), storage.templates_folder()),
+        ("/x.db".into(), "/t".into())
+    );
+}
+
+#[test]
+fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
+    for (line, expected) in [
+        ("--listen 0.0.0.0:80", "say --trust-identity nobody"),
+        (
+            "--listen 0.0.0.0:80 --trust-identity nobody",
+            "listen on 127.0.0.1",
+        ),
+        ("--listen nonsense", "--listen <ADDR>"),
+        ("--git-base-url http://git.example/", "--git-allow-http"),
+        ("--git-base-url https://u:p@git.example/", "a base holds no user"),
+        ("--database postgres://x", "a database is sqlite:FILE"),
+        ("--header-timeout 0s", "it cannot be zero"),
+        ("--max-connections 0", "--max-connections"),
+        ("--cluster kubernetes", "possible values: local"),
+        ("--trust-identity everyone", "loopback"),
+        ("--default-branch HEAD", "not a branch"),
+        ("--nonsense", "--nonsense"),
+        ("check", "<DIR>"),
+        ("nonsense", "nonsense"),
+    ] {
+        let stop = parsed(line).unwrap_err();
+        assert_eq!(stop.code, 2, "{line}");
+        assert!(
+            stop.text.contains(expected) && !stop.text.contains('\n'),
+            "{line}: {}",
+            stop.text
+        );
+    }
+    assert!(parsed("--git-base-url http://git.example/ --git-allow-http").is_ok());
+}
+
+#[test]
+fn the_help_is_no_error() {
+    let stop = parsed("--help").unwrap_err();
+    assert_eq!(stop.code, 0);
+    assert!(stop.text.contains("--listen"), "{}", stop.text);
+}
+
+#[test]
+fn every_flag_has_its_variable() {
+    for flag in Cli::command()
+        .get_arguments()
+        .filter(|flag| flag.get_id() != "help" && flag.get_id() != "version")
+    {
+        let name = flag.get_long().unwrap();
+        let expected = format!("DEPLOY_{}", name.to_uppercase().replace('-', "_"));
+        assert_eq!(
+            flag.get_env().and_then(|env| env.to_str()),
+            Some(expected.as_str()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_document_lists_exactly_the_flags_with_their_defaults() {
+    let document = include_str!("../../../docs/configuration.md");
+    let written: Vec<String> = document
+        .lines()
+        .filter(|line| line.starts_with("| `--"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            format!("{} {}", cells[1], cells[2])
+        })
+        .collect();
+    let mut coded: Vec<String> = Vec::new();
+    for flag in Cli::command()
+        .get_arguments()
+        .filter(|flag| flag.get_id() != "help" && flag.get_id() != "version")
+    {
+        let value = if flag.get_action().takes_values() {
+            flag.get_value_names()
+                .unwrap()
+                .iter()
+                .map(|name| format!(" {name}"))
+                .collect()
+        } else {
+            String::new()
+        };
+        let default = flag
+            .get_default_values()
+            .first()
+            .and_then(|default| default.to_str());
+        let default = default.map_or("none".to_owned(), |default| format!("`{default}`"));
+        coded.push(format!("`--{}{value}` {default}", flag.get_long().unwrap()));
+    }
+    assert_eq!(written, coded);
+}

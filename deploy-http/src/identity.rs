@@ -1,0 +1,229 @@
+//! Who asks, as far as a request is believed. A bad token or a bad header never falls through to anonymous, and a
+//! header that is not to be believed is ignored, never compared. It authorizes nothing: that is the core's.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use deploy_core::deployer::Caller;
+use deploy_core::names::Identity;
+use deploy_core::ports::{TokenError, TokenVerifier};
+use hyper::header::{self, HeaderMap};
+use hyper::http::request::Parts;
+
+use crate::problem::{EdgeCode, Problem};
+use crate::routes::Access;
+
+/// Who may assert the Identity header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Trust {
+    /// Any process of this machine: a peer whose address is a loopback one.
+    Loopback,
+    /// Nobody: the header is ignored.
+    Nobody,
+}
+
+/// Which reads need an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProtectReads {
+    /// Those on the external listener.
+    External,
+    /// All of them.
+    All,
+    /// None.
+    None,
+}
+
+/// What a listener believes.
+pub struct IdentityRules {
+    /// Who may assert the Identity header.
+    pub trust: Trust,
+    /// Which reads need an identity.
+    pub protect_reads: ProtectReads,
+    /// Checks tokens; `None` = no token is believed.
+    pub tokens: Option<Arc<dyn TokenVerifier>>,
+}
+
+impl IdentityRules {
+    /// Who asks for a route of that access; `None` = anonymous, where that is enough.
+    ///
+    /// # Errors
+    /// 401 where what is there is not to be believed, or nothing is there and the route needs it; 503 where a token
+    /// cannot be checked now.
+    pub async fn caller(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Option<Caller>, Problem> {
+        if access == Access::Open {
+            return Ok(None);
+        }
+        let from_token = match token(headers)? {
+            Some(token) => Some(self.verified(token).await?),
+            None => None,
+        };
+        let from_header = if self.believes(headers, peer) {
+            asserted(headers)?
+        } else {
+            None
+        };
+        let caller = match (from_token, from_header) {
+            (Some(token), Some(header)) if !same(&token.identity, &header) => {
+                return Err(Problem::new(
+                    EdgeCode::IdentityConflict,
+                    "the token and the Identity header name different people; send one of them",
+                ));
+            }
+            (Some(token), _) => Some(token),
+            (None, Some(identity)) => Some(Caller {
+                identity,
+                groups: Vec::new(),
+            }),
+            (None, None) => None,
+        };
+        let needed = access.changes() || self.protect_reads == ProtectReads::All;
+        if needed && caller.is_none() {
+            return Err(Problem::new(EdgeCode::IdentityRequired, self.cure(headers, peer)));
+        }
+        Ok(caller)
+    }
+
+    fn believes(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
+        self.trust == Trust::Loopback && peer.to_canonical().is_loopback() && !forwarded(headers)
+    }
+
+    fn cure(&self, headers: &HeaderMap, peer: IpAddr) -> &'static str {
+        if self.believes(headers, peer) {
+            "this route needs an identity; send the header `Identity: you@example.com`"
+        } else if headers.contains_key(IDENTITY) {
+            "this route needs an identity; an Identity header is not believed from here"
+        } else {
+            "this route needs an identity, and no Identity header is believed from here"
+        }
+    }
+
+    async fn verified(&self, token: &str) -> Result<Caller, Problem> {
+        let Some(tokens) = &self.tokens else {
+            let detail =
+                "no key is configured, so no token is believed; leave the cookie and Authorization out";
+            return Err(Problem::new(EdgeCode::InvalidToken, detail));
+        };
+        match tokens.verify(token).await {
+            Ok(claims) => Ok(Caller {
+                identity: claims.identity,
+                groups: claims.groups,
+            }),
+            Err(TokenError::Invalid { rule }) => Err(Problem::new(
+                EdgeCode::InvalidToken,
+                format!("the token is not believed: {rule}"),
+            )),
+            Err(error @ TokenError::Unavailable(_)) => {
+                let detail = "the keys that tokens are checked with cannot be read now; try again";
+                Err(Problem::new(EdgeCode::KeysUnavailable, detail).because(error))
+            }
+        }
+    }
+}
+
+/// Refuses a Host that is not the loopback listener's own, so that no web page reaches a laptop's server by pointing
+/// a name of its own at 127.0.0.1 (DNS rebinding). The port is not compared: a forwarded port is another one.
+///
+/// # Errors
+/// 421.
+pub fn check_host(local: IpAddr, request: &Parts) -> Result<(), Problem> {
+    let local = local.to_canonical();
+    if !local.is_loopback() {
+        return Ok(());
+    }
+    let own = |host: &str| {
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let named = host.eq_ignore_ascii_case("localhost");
+        named || matches!(host, "127.0.0.1" | "::1") || host.parse() == Ok(local)
+    };
+    // HTTP/2 has the authority alone, HTTP/1 the header, and an absolute target both: each one there must be ours.
+    let target = request.uri.authority().map(|authority| own(authority.host()));
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let header = hosts.next().map(|host| {
+        let authority = host
+            .to_str()
+            .ok()
+            .and_then(|host| host.parse::<hyper::http::uri::Authority>().ok());
+        authority.is_some_and(|authority| own(authority.host()) && !authority.as_str().contains('@'))
+    });
+    let any = target.is_some() || header.is_some();
+    if any && target.unwrap_or(true) && header.unwrap_or(true) && hosts.next().is_none() {
+        Ok(())
+    } else {
+        let detail = "this listener answers to the Hosts localhost, 127.0.0.1 and [::1] alone";
+        Err(Problem::new(EdgeCode::Misdirected, detail))
+    }
+}
+
+const IDENTITY: &str = "identity";
+const COOKIE: &[u8] = b"authtoken";
+
+/// The one token of a request: the cookie's, or the Bearer's.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter_map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+            Some(at) => (pair[..at].trim_ascii() == COOKIE).then_some(&pair[at + 1..]),
+            // A cookie without a value is a bad one, not none.
+            None => (pair == COOKIE).then_some(b""),
+        });
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
+        let value = value.as_bytes().trim_ascii();
+        let (scheme, rest) = value.split_at_checked(6)?;
+        let ends = rest.first().is_none_or(|byte| *byte == b' ');
+        (ends && scheme.eq_ignore_ascii_case(b"bearer")).then_some(rest)
+    });
+    let mut tokens = cookies.chain(bearers);
+    let first = tokens.next();
+    if tokens.next().is_some() {
+        let detail = "the request carries more than one token; send one, as the cookie or as Authorization";
+        return Err(Problem::new(EdgeCode::InvalidToken, detail));
+    }
+    match first.map(|token| std::str::from_utf8(token.trim_ascii())) {
+        None => Ok(None),
+        Some(Ok(token)) if !token.is_empty() => Ok(Some(token)),
+        Some(_) => Err(Problem::new(
+            EdgeCode::InvalidToken,
+            "the token is empty or not text",
+        )),
+    }
+}
+
+fn asserted(headers: &HeaderMap) -> Result<Option<Identity>, Problem> {
+    let mut values = headers.get_all(IDENTITY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let identity = value.to_str().ok().and_then(|text| text.parse().ok());
+    match identity {
+        Some(identity) if values.next().is_none() => Ok(Some(identity)),
+        _ => Err(Problem::new(
+            EdgeCode::InvalidIdentity,
+            "the Identity header is not exactly one mailbox of at most 254 bytes, as in ada@example.com",
+        )),
+    }
+}
+
+/// Whether a proxy has passed the request on: then the peer's address says nothing about who asks.
+fn forwarded(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .any(|name| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded"))
+}
+
+fn same(one: &Identity, other: &Identity) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
+}
+
+#[cfg(test)]
+mod tests;
