@@ -1,11 +1,24 @@
-//! Puts the server together. The only file that names an adapter.
+//! Puts the server together: the only file that names an adapter.
 
-use std::io;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
-use deploy_core::Deployer;
+use deploy_adapters::git::{self, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::local::{LocalCluster, LocalOptions};
+use deploy_adapters::storage::SqlStore;
+use deploy_adapters::system::{SystemClock, SystemIds};
+use deploy_adapters::templates::FolderTemplates;
+use deploy_core::authz::Policy;
+use deploy_core::engine::{Engine, Settings};
+use deploy_core::names::Branch;
+use deploy_core::ports::{Clock, SourceRepository};
+use deploy_core::{Deployer, engine::EngineError};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Stop};
+use crate::config::{Config, Demo, GitBase, Stop, Surroundings};
+use crate::demo;
 use crate::logging;
 use crate::server::told_to_stop;
 use crate::serving::Bound;
@@ -17,32 +30,250 @@ use crate::serving::Bound;
 pub async fn serve(config: Config) -> Result<(), Stop> {
     logging::begin(&config.log)?;
     let bound = Bound::new(&config.listen).await?;
-    let deployer = deployer(&config)?;
+    let server = Server::open(&config).await?;
     bound
         .announce(&mut io::stdout())
         .map_err(|error| failed("standard output cannot be written to", &error))?;
-    let stop = CancellationToken::new();
-    let serving = bound.serve(&config, deployer, stop.clone());
-    let told = async {
-        let told = told_to_stop().await;
-        stop.cancel();
-        told
-    };
-    let (told, drained) = tokio::join!(told, serving);
-    told.map_err(|error| failed("signals cannot be listened for", &error))?;
-    if !drained {
-        tracing::warn!("some requests did not end within --drain; they were cut");
-    }
-    Ok(())
+    server
+        .run(&config, bound, told_to_stop())
+        .await?
+        .map_err(|error| failed("signals cannot be listened for", &error))
 }
 
-fn deployer(_config: &Config) -> Result<Deployer, Stop> {
-    Ok(Deployer {})
+/// Serves as [`serve`] does, with the examples as a repository, and walks through the first minute. With `once` it ends
+/// then.
+///
+/// # Errors
+/// As [`serve`]; with `once` also a task or pipeline that did not succeed (1).
+pub async fn demo(Demo { once, mut config }: Demo) -> Result<(), Stop> {
+    config.log.quieter();
+    logging::begin(&config.log)?;
+    let bound = match Bound::new(&config.listen).await {
+        Ok(bound) => bound,
+        // The first minute does not fail for what else runs on a laptop.
+        Err(_) if config.listen.is_default() => {
+            config.listen.listen.set_port(0);
+            Bound::new(&config.listen).await?
+        }
+        Err(stop) => return Err(stop),
+    };
+    let repository = config
+        .storage
+        .git_folder()
+        .join(format!("{}.git", demo::examples::REPOSITORY));
+    publish_examples(&repository, &config.git.default_branch)?;
+    let server = Server::open(&config).await?;
+    let address = bound.address();
+    let walked = async {
+        let walked = first_minute(address, &repository).await;
+        if walked.is_ok() && !once {
+            told_to_stop()
+                .await
+                .map_err(|error| failed("signals cannot be listened for", &error))?;
+        }
+        walked
+    };
+    server.run(&config, bound, walked).await?
+}
+
+async fn first_minute(address: SocketAddr, repository: &Path) -> Result<(), Stop> {
+    let mut out = io::stdout();
+    let terminal = |error: io::Error| failed("standard output cannot be written to", &error);
+    let shown = repository.display();
+    writeln!(
+        out,
+        "listening internal http://{address}\nthe examples are a git repository: {shown}"
+    )
+    .map_err(terminal)?;
+    demo::walk(address, &mut out)
+        .await
+        .map_err(|error| failed("the demo ended early", &error))?;
+    demo::next_steps(address, &mut out).map_err(|error| failed("the demo ended early", &error))
+}
+
+fn publish_examples(repository: &Path, branch: &Branch) -> Result<(), Stop> {
+    let files: Vec<_> = demo::examples::FILES
+        .iter()
+        .map(|(path, bytes)| (*path, *bytes, false))
+        .collect();
+    match git::publish(repository, branch, &files) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failed("the examples cannot be put into a git repository", &error)),
+    }
+}
+
+/// Everything behind the listener.
+struct Server {
+    deployer: Deployer,
+    engine: Engine,
+    cluster: LocalCluster,
+    store: SqlStore,
+}
+
+impl Server {
+    async fn open(config: &Config) -> Result<Self, Stop> {
+        let storage = &config.storage;
+        std::fs::create_dir_all(&storage.data_dir).map_err(|error| {
+            Stop::wrong(format!(
+                "--data-dir {} cannot be made ({error})",
+                storage.data_dir.display()
+            ))
+        })?;
+        let policy = policy(config)?;
+        // Held first: a second server on the same folder is refused before it touches anything.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let source = repositories(config)?;
+        let Surroundings {
+            search_path,
+            language,
+        } = Surroundings::read();
+        let mut options = LocalOptions::new(storage.data_dir.join("local"));
+        options.search_path = search_path.unwrap_or(options.search_path);
+        options.language = language;
+        let cluster = LocalCluster::open(options, source.clone(), clock.clone()).await;
+        let cluster = cluster.map_err(|error| wrong("the local cluster cannot be opened", &error))?;
+        let database = format!("sqlite:{}", storage.database_file().display());
+        let store = SqlStore::open(&database).await;
+        let store = store.map_err(|error| wrong("the database cannot be opened", &error))?;
+
+        let (on_store, on_cluster) = (Arc::new(store.clone()), Arc::new(cluster.clone()));
+        let built = Deployer::builder()
+            .cluster(on_cluster.clone())
+            .namespaces(on_cluster.clone())
+            .inventory(on_cluster.clone())
+            .logs(on_cluster)
+            .source(source)
+            .journal(on_store.clone())
+            .tasks(on_store.clone())
+            .runs(on_store.clone())
+            .works(on_store)
+            .templates(Arc::new(FolderTemplates::new(storage.templates_folder())))
+            .clock(clock)
+            .ids(Arc::new(SystemIds))
+            .policy(policy)
+            .settings(Settings {
+                job_retention: config.cluster.job_retention,
+                ..Settings::default()
+            })
+            .build();
+        let (deployer, engine) =
+            built.map_err(|error| failed("the server cannot be put together", &error))?;
+        Ok(Self {
+            deployer,
+            engine,
+            cluster,
+            store,
+        })
+    }
+
+    /// Serves until `until` is over, then drains: requests first, then the engine, then what runs, then the store.
+    async fn run<T>(self, config: &Config, bound: Bound, until: impl Future<Output = T>) -> Result<T, Stop> {
+        let Self {
+            deployer,
+            engine,
+            cluster,
+            store,
+        } = self;
+        let engine_stop = CancellationToken::new();
+        let driven = tokio::spawn(engine.run(engine_stop.clone().cancelled_owned()));
+        let stop = CancellationToken::new();
+        let serving = bound.serve(config, deployer, stop.clone());
+        let until = async {
+            let outcome = until.await;
+            stop.cancel();
+            outcome
+        };
+        let mut engine_ended = driven;
+        let served = async { tokio::join!(until, serving) };
+        let (outcome, drained) = tokio::select! {
+            served = served => served,
+            ended = &mut engine_ended => {
+                cluster.shutdown().await;
+                return Err(engine_failure(ended));
+            }
+        };
+        if !drained {
+            tracing::warn!("some requests did not end within --drain; they were cut");
+        }
+        engine_stop.cancel();
+        match engine_ended.await {
+            Ok(Ok(())) => {}
+            ended => return Err(engine_failure(ended)),
+        }
+        cluster.shutdown().await;
+        store.close().await;
+        Ok(outcome)
+    }
+}
+
+fn repositories(config: &Config) -> Result<Arc<dyn SourceRepository>, Stop> {
+    let wrong_base = |error: git::BaseError| Stop::wrong(format!("--git-base-url: {error}"));
+    let base = match &config.git.git_base_url {
+        None => git::GitBase::Folder(config.storage.git_folder()),
+        Some(GitBase::Folder(folder)) => git::GitBase::Folder(folder.clone()),
+        Some(GitBase::Url { url, .. }) => {
+            git::GitBase::parse(url, config.git.git_allow_http).map_err(wrong_base)?
+        }
+    };
+    let limits = GitLimits {
+        timeout: config.git.git_timeout,
+        max_bytes: usize::try_from(config.git.git_max_bytes).unwrap_or(usize::MAX),
+        ..GitLimits::default()
+    };
+    let default_branch = config.git.default_branch.clone();
+    let cache = config.storage.data_dir.join("git-cache");
+    let repositories = GitRepositories::new(GitConfig {
+        base,
+        default_branch,
+        cache,
+        limits,
+    });
+    Ok(Arc::new(
+        repositories.map_err(|error| wrong("git cannot be used", &error))?,
+    ))
+}
+
+fn policy(config: &Config) -> Result<Policy, Stop> {
+    let Some(file) = &config.policy.policy else {
+        return Ok(Policy::default());
+    };
+    let shown = file.display();
+    let text = std::fs::read(file)
+        .map_err(|error| Stop::wrong(format!("--policy {shown} cannot be read ({error})")))?;
+    Policy::parse(&text).map_err(|violations| {
+        let found: Vec<String> = violations
+            .iter()
+            .map(|v| format!("{}: {}", v.pointer, v.message))
+            .collect();
+        Stop::wrong(format!("--policy {shown} is not a policy: {}", found.join("; ")))
+    })
+}
+
+fn engine_failure(ended: Result<Result<(), EngineError>, tokio::task::JoinError>) -> Stop {
+    match ended {
+        Ok(Ok(())) => Stop {
+            code: 1,
+            text: "the engine ended although nobody told it to".to_owned(),
+        },
+        Ok(Err(error)) => failed("the engine ended", &error),
+        Err(error) => failed("the engine ended", &error),
+    }
+}
+
+/// What is wrong with the configuration, with everything below it on the same line.
+fn wrong(what: &str, error: &dyn std::error::Error) -> Stop {
+    Stop {
+        code: 2,
+        ..failed(what, error)
+    }
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Stop {
-    Stop {
-        code: 1,
-        text: format!("{what}: {error}"),
+    let mut text = format!("{what}: {error}");
+    let mut source = error.source();
+    while let Some(below) = source {
+        text += &format!(": {below}");
+        source = below.source();
     }
+    Stop { code: 1, text }
 }

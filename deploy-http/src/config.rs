@@ -47,6 +47,8 @@ pub struct Config {
     #[command(flatten)]
     pub cluster: Cluster,
     #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
     pub limits: Limits,
     #[command(flatten)]
     pub log: Log,
@@ -72,7 +74,7 @@ pub struct Listen {
         long,
         env = "DEPLOY_LISTEN",
         value_name = "ADDR",
-        default_value = "127.0.0.1:8080"
+        default_value = DEFAULT_LISTEN
     )]
     pub listen: SocketAddr,
     /// Who may assert the Identity header
@@ -91,6 +93,16 @@ pub struct Listen {
         default_value = "external"
     )]
     pub protect_reads: ProtectReads,
+}
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+impl Listen {
+    /// Whether nobody asked for another address.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.listen.to_string() == DEFAULT_LISTEN
+    }
 }
 
 /// Where manifests and code come from.
@@ -158,6 +170,15 @@ pub enum ClusterKind {
     Local,
 }
 
+/// Who may do what.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the fields' help says it")]
+pub struct PolicyFile {
+    /// Authorization rules [default: anyone may, outside the reserved namespaces]
+    #[arg(long, env = "DEPLOY_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
 /// What a client may cost.
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the fields' help says it")]
@@ -190,6 +211,39 @@ pub struct Log {
     /// [default: text on a terminal, else json]
     #[arg(long, env = "DEPLOY_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+}
+
+impl Log {
+    /// Only what goes wrong, where nobody asked for anything else: for a terminal that is used for something else.
+    pub fn quieter(&mut self) {
+        if self.log == "info" {
+            "warn".clone_into(&mut self.log);
+        }
+    }
+}
+
+/// What tasks of the local cluster get of the server's own environment, and nothing else of it.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// PATH
+    pub search_path: Option<String>,
+    /// LANG
+    pub language: Option<String>,
+}
+
+impl Surroundings {
+    /// Reads them.
+    #[must_use]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is the reader of the environment"
+    )]
+    pub fn read() -> Self {
+        Self {
+            search_path: std::env::var("PATH").ok(),
+            language: std::env::var("LANG").ok(),
+        }
+    }
 }
 
 /// How a log line is written.

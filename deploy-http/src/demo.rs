@@ -60,7 +60,9 @@ pub async fn walk(address: SocketAddr, out: &mut (impl Write + Send)) -> Result<
     let task = client.get(&deploy).await?.body;
     writeln!(out, "  GET {deploy}  202 {}", text(&task, "/id"))?;
     let task = follow_task(&client, &task, out).await?;
-    let log = client.get_text(&format!("/v2/task/logs/{}", text(&task, "/id"))).await?;
+    let log = client
+        .get_text(&format!("/v2/task/logs/{}", text(&task, "/id")))
+        .await?;
     for line in log.lines() {
         writeln!(out, "    | {line}")?;
     }
@@ -83,19 +85,35 @@ pub fn next_steps(address: SocketAddr, out: &mut impl Write) -> Result<(), DemoE
     writeln!(out, "\nWhat to type next:")?;
     writeln!(out, "  api=http://{address}; me='Identity: ada@example.com'")?;
     for (line, what) in [
-        (format!("curl -s -H \"$me\" $api/v1/task/deploy/{repository}/hello"), "a service …"),
+        (
+            format!("curl -s -H \"$me\" $api/v1/task/deploy/{repository}/hello"),
+            "a service …",
+        ),
         ("curl -s http://127.0.0.1:18080/".to_owned(), "… that answers"),
-        (format!("curl -s -H \"$me\" $api/v1/pipeline/runas/{repository}/error_with_cleanup/mine"), "an error, cleaned up"),
-        (format!("curl -s $api/v1/list/pipelines/{repository}"), "every run, newest first"),
+        (
+            format!("curl -s -H \"$me\" $api/v1/pipeline/runas/{repository}/error_with_cleanup/mine"),
+            "an error, cleaned up",
+        ),
+        (
+            format!("curl -s $api/v1/list/pipelines/{repository}"),
+            "every run, newest first",
+        ),
         (format!("curl -s $api/v1/list/tasks/{repository}"), "what runs"),
-        (format!("curl -s -H \"$me\" $api/v1/delete/service/{repository}/hello"), "the service goes"),
+        (
+            format!("curl -s -H \"$me\" $api/v1/delete/service/{repository}/hello"),
+            "the service goes",
+        ),
     ] {
         writeln!(out, "  {line:<86} # {what}")?;
     }
     Ok(())
 }
 
-async fn follow_task(client: &Client, task: &Value, out: &mut (impl Write + Send)) -> Result<Value, DemoError> {
+async fn follow_task(
+    client: &Client,
+    task: &Value,
+    out: &mut (impl Write + Send),
+) -> Result<Value, DemoError> {
     let path = format!("/v1/task/state/{}", text(task, "/id"));
     let began = Instant::now();
     let mut shown = String::new();
@@ -113,17 +131,34 @@ async fn follow_task(client: &Client, task: &Value, out: &mut (impl Write + Send
     }
 }
 
-async fn follow_pipeline(client: &Client, run: &Value, out: &mut (impl Write + Send)) -> Result<Value, DemoError> {
-    let path = format!("/v1/pipeline/state/{}/{}", text(run, "/namespace"), text(run, "/id"));
+async fn follow_pipeline(
+    client: &Client,
+    run: &Value,
+    out: &mut (impl Write + Send),
+) -> Result<Value, DemoError> {
+    let path = format!(
+        "/v1/pipeline/state/{}/{}",
+        text(run, "/namespace"),
+        text(run, "/id")
+    );
     let began = Instant::now();
     let mut shown: HashMap<String, String> = HashMap::new();
     let mut look = Look::default();
     loop {
         let run = look.next(client, &path).await?;
-        for step in run.pointer("/steps").and_then(Value::as_array).into_iter().flatten() {
+        for step in run
+            .pointer("/steps")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let (name, state) = (text(step, "/name"), text(step, "/state"));
             if state != "waiting" && shown.get(&name) != Some(&state) {
-                writeln!(out, "  {:>6.2} s  step {name} {state}", began.elapsed().as_secs_f64())?;
+                writeln!(
+                    out,
+                    "  {:>6.2} s  step {name} {state}",
+                    began.elapsed().as_secs_f64()
+                )?;
                 shown.insert(name, state);
             }
         }
@@ -154,7 +189,10 @@ impl Look {
 }
 
 fn is_final(state: &str) -> bool {
-    matches!(state, "succeeded" | "failed" | "killed" | "superseded" | "deleted")
+    matches!(
+        state,
+        "succeeded" | "failed" | "killed" | "superseded" | "deleted"
+    )
 }
 
 fn succeeded(what: &'static str, value: &Value) -> Result<(), DemoError> {
@@ -167,5 +205,9 @@ fn succeeded(what: &'static str, value: &Value) -> Result<(), DemoError> {
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }

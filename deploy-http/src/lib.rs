@@ -12,6 +12,7 @@ pub mod compose;
 pub mod conditional;
 pub mod config;
 pub mod cursor;
+pub mod demo;
 pub mod edge;
 pub mod forms;
 pub mod gate;

@@ -11,9 +11,7 @@ use deploy_http::{check, compose};
 async fn main() -> ExitCode {
     let outcome = match parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => compose::serve(*config).await,
-        Ok(Command::Demo(_)) => Err(Stop::wrong(
-            "the demo is not part of this build; start the server instead",
-        )),
+        Ok(Command::Demo(demo)) => compose::demo(*demo).await,
         Ok(Command::Check { dir }) => check::check(&dir, &mut io::stdout().lock()),
         Err(stop) => Err(stop),
     };

@@ -140,7 +140,7 @@ impl Desk {
     }
 
     /// What a deploy has to do first, given what holds its name.
-    async fn intent_for(&self, task: &Task, replace: bool) -> Result<Intent, Error> {
+    async fn intent_for(&mut self, task: &Task, replace: bool) -> Result<Intent, Error> {
         let busy = |detail: &str| Err(Error::new(ErrorCode::JobUnfinished, detail));
         let slot = task.slot();
         if self
@@ -190,7 +190,7 @@ impl Desk {
     }
 
     /// The task whose object holds a place: from memory if it is live, else from the record.
-    async fn holder(&self, slot: &Slot) -> Result<Option<Task>, Error> {
+    async fn holder(&mut self, slot: &Slot) -> Result<Option<Task>, Error> {
         if let Some(id) = self.board.slot(slot).and_then(|usage| usage.holder) {
             return Ok(self.board.task(id).cloned());
         }

@@ -229,7 +229,9 @@ impl Deployer {
             .map(|step| (&step.repository, &step.directory))
             .collect();
         let repositories: HashSet<_> = places.iter().map(|(repository, _)| *repository).collect();
-        let commits: Vec<_> = stream::iter(repositories)
+        // The futures are made before the stream: a closure in it would have to hold for every lifetime.
+        let resolving: Vec<_> = repositories
+            .into_iter()
             .map(|repository| async move {
                 let resolved = match own.filter(|own| own.repository == *repository) {
                     Some(own) => {
@@ -244,6 +246,8 @@ impl Deployer {
                 };
                 (repository, resolved.map_err(|error| source::explain(error, kind)))
             })
+            .collect();
+        let commits: Vec<_> = stream::iter(resolving)
             .buffer_unordered(READS_AT_ONCE)
             .collect()
             .await;
@@ -256,32 +260,36 @@ impl Deployer {
             }
             resolved.insert(repository, outcome);
         }
-        let reads = places.into_iter().map(|(repository, directory)| {
-            let at = resolved.get(repository);
-            async move {
-                let loaded = match at {
-                    Some(Ok(at)) => {
-                        let bytes = source::read(&self.ports, kind, repository, directory, &at.commit).await;
-                        missing_is_a_violation(bytes)?.and_then(|bytes| {
-                            let (repository, directory) = (repository.clone(), directory.clone());
-                            let (branch, commit) = (at.branch.clone(), at.commit.clone());
-                            Ok((
-                                Manifest::parse(&bytes)?,
-                                Source {
-                                    repository,
-                                    directory,
-                                    branch,
-                                    commit,
-                                },
-                            ))
-                        })
-                    }
-                    Some(Err(violations)) => Err(violations.clone()),
-                    None => Err(vec![Violation::new("", "its repository was not looked at")]),
-                };
-                Ok(((repository, directory), loaded))
-            }
-        });
+        let reads: Vec<_> = places
+            .into_iter()
+            .map(|(repository, directory)| {
+                let at = resolved.get(repository);
+                async move {
+                    let loaded = match at {
+                        Some(Ok(at)) => {
+                            let bytes =
+                                source::read(&self.ports, kind, repository, directory, &at.commit).await;
+                            missing_is_a_violation(bytes)?.and_then(|bytes| {
+                                let (repository, directory) = (repository.clone(), directory.clone());
+                                let (branch, commit) = (at.branch.clone(), at.commit.clone());
+                                Ok((
+                                    Manifest::parse(&bytes)?,
+                                    Source {
+                                        repository,
+                                        directory,
+                                        branch,
+                                        commit,
+                                    },
+                                ))
+                            })
+                        }
+                        Some(Err(violations)) => Err(violations.clone()),
+                        None => Err(vec![Violation::new("", "its repository was not looked at")]),
+                    };
+                    Ok(((repository, directory), loaded))
+                }
+            })
+            .collect();
         let loaded: Vec<Result<_, Error>> = stream::iter(reads)
             .buffer_unordered(READS_AT_ONCE)
             .collect()
