@@ -127,7 +127,7 @@ impl Server {
             search_path,
             language,
         } = Surroundings::read();
-        let mut options = LocalOptions::new(storage.data_dir.join("local"));
+        let mut options = LocalOptions::new(&storage.data_dir);
         options.search_path = search_path.unwrap_or(options.search_path);
         options.language = language;
         let cluster = LocalCluster::open(options, source.clone(), clock.clone()).await;
