@@ -2,6 +2,13 @@
 //! and 7; and the same against a slow, obvious model on random graphs and event orders. (Rules 1, 4 and 8 are about
 //! loading, naming and refusing: `run_pipeline.rs` and the definition's own tests.)
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use deploy_core::pipeline::graph::{Graph, Node};
 use deploy_core::pipeline::run::{Decision, Progress};
 use deploy_core::pipeline::{RunEvent, RunState, StepEnd, StepState};
