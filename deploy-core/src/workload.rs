@@ -184,7 +184,7 @@ pub struct Container {
 }
 
 /// A task's directory at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Code {
     /// The repository.
     pub repository: RepositoryName,

@@ -10,17 +10,17 @@ use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
 use deploy_adapters::templates::FolderTemplates;
+use deploy_core::Deployer;
 use deploy_core::authz::Policy;
-use deploy_core::engine::{Engine, Settings};
+use deploy_core::engine::{Engine, EngineError, Settings};
 use deploy_core::names::Branch;
 use deploy_core::ports::{Clock, SourceRepository};
-use deploy_core::{Deployer, engine::EngineError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Demo, GitBase, Stop, Surroundings};
 use crate::demo;
 use crate::logging;
-use crate::server::told_to_stop;
+use crate::server::StopSignals;
 use crate::serving::Bound;
 
 /// Serves until the process is told to stop.
@@ -29,15 +29,13 @@ use crate::serving::Bound;
 /// Wrong configuration (2), or whatever else kept it from serving or from ending in time (1).
 pub async fn serve(config: Config) -> Result<(), Stop> {
     logging::begin(&config.log)?;
+    let mut signals = signals()?;
     let bound = Bound::new(&config.listen).await?;
     let server = Server::open(&config).await?;
     bound
         .announce(&mut io::stdout())
         .map_err(|error| failed("standard output cannot be written to", &error))?;
-    server
-        .run(&config, bound, told_to_stop())
-        .await?
-        .map_err(|error| failed("signals cannot be listened for", &error))
+    server.run(&config, bound, signals.received()).await
 }
 
 /// Serves as [`serve`] does, with the examples as a repository, and walks through the first minute. With `once` it ends
@@ -48,6 +46,7 @@ pub async fn serve(config: Config) -> Result<(), Stop> {
 pub async fn demo(Demo { once, mut config }: Demo) -> Result<(), Stop> {
     config.log.quieter();
     logging::begin(&config.log)?;
+    let mut signals = signals()?;
     let bound = match Bound::new(&config.listen).await {
         Ok(bound) => bound,
         // The first minute does not fail for what else runs on a laptop.
@@ -65,15 +64,20 @@ pub async fn demo(Demo { once, mut config }: Demo) -> Result<(), Stop> {
     let server = Server::open(&config).await?;
     let address = bound.address();
     let walked = async {
-        let walked = first_minute(address, &repository).await;
-        if walked.is_ok() && !once {
-            told_to_stop()
-                .await
-                .map_err(|error| failed("signals cannot be listened for", &error))?;
+        tokio::select! {
+            walked = first_minute(address, &repository) => walked?,
+            () = signals.received() => return Ok(()),
         }
-        walked
+        if !once {
+            signals.received().await;
+        }
+        Ok(())
     };
     server.run(&config, bound, walked).await?
+}
+
+fn signals() -> Result<StopSignals, Stop> {
+    StopSignals::listen().map_err(|error| failed("signals cannot be listened for", &error))
 }
 
 async fn first_minute(address: SocketAddr, repository: &Path) -> Result<(), Stop> {

@@ -1,5 +1,6 @@
 //! The real binary, killed with SIGKILL and started again on the same folder: everything ends, nothing is lost, nothing
-//! is started twice. A process that died with the server is `lost`, and the run goes on by its rules.
+//! is started twice. A process that died with the server is `lost`, and the run goes on by its rules. And told to stop
+//! with SIGTERM: it ends with 0, at its first breath and in the middle of a run.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,6 +42,13 @@ fn states(run: &Value) -> Vec<(String, String)> {
         .iter()
         .map(|step| (text(step, "name"), text(step, "state")))
         .collect()
+}
+
+/// No job of these fails by itself: a run of them fails where one was lost, and only there.
+fn end_by_the_rules(run: &Value) -> &'static str {
+    let lost = |step: &Value| step["reason"]["code"] == "lost";
+    let any_lost = run["steps"].as_array().unwrap().iter().any(lost);
+    if any_lost { "failed" } else { "succeeded" }
 }
 
 /// a, then b and c side by side, then d; `clean` runs even if something failed.
@@ -100,12 +108,7 @@ fn a_run_ends_by_its_rules_whenever_its_server_is_killed() {
                 assert_eq!(state, was, "an end that was told stays; {context}");
             }
         }
-        let lost = after["steps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|step| step["reason"]["code"] == "lost");
-        let expected = if lost { "failed" } else { "succeeded" };
+        let expected = end_by_the_rules(&after);
         assert_eq!(after["state"], expected, "{context}");
         let clean = after["steps"]
             .as_array()
@@ -177,4 +180,24 @@ fn a_deploy_that_was_answered_is_not_lost_and_not_repeated() {
     assert!(jobs.len() <= kill_at + 1, "{listed:#}");
     let times = begun(&folder.trace()).remove("t").unwrap_or_default();
     assert!(times <= jobs.len(), "{times} starts of {} jobs", jobs.len());
+}
+
+#[test]
+fn a_server_told_to_stop_ends_well_and_its_successor_goes_on() {
+    let folder = folder_of_a_diamond();
+    assert!(
+        Server::start(&folder).terminate().success(),
+        "right after it said that it listens"
+    );
+
+    let server = Server::start(&folder);
+    let run = server.get("/v1/pipeline/runas/demo/diamond/stopped");
+    let path = format!("/v1/pipeline/state/demo/{}", run["id"].as_str().unwrap());
+    assert!(server.terminate().success(), "in the middle of a run");
+
+    let after = Server::start(&folder).until_final(&path);
+    assert_eq!(after["state"], end_by_the_rules(&after), "{after:#}");
+    for (name, times) in begun(&folder.trace()) {
+        assert_eq!(times, 1, "{name} was started {times} times: {after:#}");
+    }
 }

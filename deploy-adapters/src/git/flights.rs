@@ -29,12 +29,12 @@ impl<K: Eq + Hash + Clone, T: Clone> Flights<K, T> {
     pub(super) fn join<F>(
         &self,
         key: K,
-        begin: impl FnOnce(K, Doors<K, T>) -> F,
+        begin: impl FnOnce(K, Doors<K, T>) -> F + Send + 'static,
     ) -> Shared<BoxFuture<'static, T>>
     where
         F: Future<Output = T> + Send + 'static,
         K: Send + 'static,
-        T: Send + 'static,
+        T: Send + Sync + 'static,
     {
         let mut boarding = self.boarding.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = boarding.get(&key).and_then(WeakShared::upgrade) {
@@ -44,7 +44,9 @@ impl<K: Eq + Hash + Clone, T: Clone> Flights<K, T> {
             boarding: Arc::clone(&self.boarding),
             key: key.clone(),
         };
-        let flight = begin(key.clone(), doors).boxed().shared();
+        // It begins when it is first polled: doors that close at once must not meet the lock that is held here.
+        let wanted = key.clone();
+        let flight = async move { begin(wanted, doors).await }.boxed().shared();
         if let Some(weak) = flight.downgrade() {
             boarding.insert(key, weak);
         }

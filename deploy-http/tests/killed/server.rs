@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ impl Killer {
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(&self) {
         let mut child = self.0.lock().unwrap();
+        // One that has ended already is as dead as it can be.
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -96,6 +97,17 @@ impl Server {
 
     pub(crate) fn kill(self) {
         drop(self);
+    }
+
+    /// SIGTERM, and how it ended then.
+    pub(crate) fn terminate(self) -> ExitStatus {
+        let mut child = self.killer.0.lock().unwrap();
+        let sent = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        child.wait().unwrap()
     }
 
     /// The body of an answer; `None` where the server went away before it was whole.
