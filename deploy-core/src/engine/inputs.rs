@@ -139,6 +139,7 @@ impl Desk {
         }
         self.in_flight.remove(&(id, kind));
         self.attempts.remove(&id);
+        self.refusals.remove(&id);
         // What came of an intent that another has replaced since may matter still: a stop finds its object by it.
         self.batch.wake(id);
         match outcome {
