@@ -83,10 +83,8 @@ where
 {
     loop {
         let state = read().await?;
-        let news = match known {
-            Some(known) => !known.has(&etag(&state.body)),
-            None => state.is_final,
-        };
+        // A final state is all there will ever be to say, even to somebody who knows it already.
+        let news = state.is_final || known.is_some_and(|known| !known.has(&etag(&state.body)));
         if news {
             return Ok(state);
         }
@@ -209,7 +207,9 @@ mod tests {
             ("\"b\"".into(), 2)
         );
         assert_eq!(run(&[("b", false)], Some("a"), 0, false), ("\"b\"".into(), 1));
-        assert_eq!(run(&[("a", true)], Some("a"), 3, false).0, "waits");
+        assert_eq!(run(&[("a", false)], Some("a"), 3, false).0, "waits");
+        // Nobody is kept waiting for what has ended.
+        assert_eq!(run(&[("a", true)], Some("a"), 0, false), ("\"a\"".into(), 1));
     }
 
     #[test]
