@@ -36,6 +36,7 @@ pub(super) async fn supervise(node: &Arc<Node>, object: &Arc<Object>) {
         let record = object.read(Clone::clone);
         let wait = if record.suspended {
             timetable.stop_all().await;
+            timetable.clear_away().await;
             object.tell(node, record.revision, Condition::Stopped);
             None
         } else {

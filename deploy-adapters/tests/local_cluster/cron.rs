@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::manifest::ConcurrencyPolicy;
-use deploy_core::ports::{Cluster, Inventory, Logs};
+use deploy_core::ports::{Cluster, Inventory};
 use deploy_core::workload::{Condition, Shape, Workload};
 use deploy_testkit::contract::cluster::workload;
 
@@ -39,15 +39,13 @@ async fn a_cron_job_runs_at_its_times_and_keeps_its_last_runs() {
             clock.pass(MINUTE).await;
             assert_eq!(ear.hear().await, "ran");
         }
-        // The sixth may not have ended yet, which then is one more.
-        let pods = bench.cluster.pods_of(wanted.task).await.unwrap();
-        assert!((3..=4).contains(&pods.len()), "{pods:?}");
-        let log = bench
-            .cluster
-            .tail(&wanted.object(), wanted.task, 5)
-            .await
-            .unwrap();
-        assert!(log.contains("a line\n"));
+        let log = bench.log(&wanted).await;
+        assert!(log.contains("a line\n"), "{log}");
+        bench.cluster.stop(&wanted).await.unwrap();
+        bench
+            .until(&wanted.object(), |seen| seen.condition == Condition::Stopped)
+            .await;
+        assert_eq!(bench.cluster.pods_of(wanted.task).await.unwrap().len(), 3);
         bench.cluster.shutdown().await;
     })
     .await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::manifest::{EnvValue, EnvVar, Published};
-use deploy_core::ports::{Cluster, Inventory, SourceError};
+use deploy_core::ports::{Cluster, ClusterError, Freshness, Inventory};
 use deploy_core::workload::{Condition, ReasonCode, Shape, Warning, WarningCode, Workload};
 use deploy_testkit::contract::cluster::{job, until_ended, workload};
 
@@ -261,26 +261,36 @@ async fn a_job_that_writes_without_end_fills_no_disk() {
 }
 
 #[tokio::test]
-async fn code_that_cannot_be_had_is_told_and_starts_nothing() {
+async fn a_task_whose_code_cannot_be_had_is_not_created_until_it_can() {
     within_patience(async {
         let bench = Bench::new(Arc::new(Hasty)).await;
-        let mut wanted = job(1, "unread", sh("exit 0"));
-        let mut code = bench.source.commit(1, &[]);
+        let mut wanted = job(1, "unread", sh("test -f a"));
+        wanted.code = Some(bench.source.commit(1, &[("a", "")]));
+        bench.source.is_away(true);
+        let refused = bench.cluster.apply(&wanted).await;
+        assert!(matches!(refused, Err(ClusterError::Unavailable { .. })));
+        let seen = bench
+            .cluster
+            .observe(&wanted.object(), Freshness::Confirmed)
+            .await;
+        assert_eq!(seen.unwrap(), None);
+        bench.source.is_away(false);
+        assert_eq!(bench.run(&wanted).await.failure, None);
+        bench.cluster.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_without_code_at_its_commit_runs_in_an_empty_folder() {
+    within_patience(async {
+        let bench = Bench::new(Arc::new(Hasty)).await;
+        let mut wanted = job(1, "bare", sh("ls | wc -l"));
+        let mut code = bench.source.commit(1, &[("a", "")]);
         code.commit = format!("{:040x}", 99).parse().unwrap();
         wanted.code = Some(code);
-        // No code/ at that commit is a task without code, not an error.
-        assert!(matches!(
-            deploy_core::ports::SourceRepository::tree_hash(
-                &*bench.source,
-                &wanted.code.as_ref().unwrap().repository,
-                &wanted.code.as_ref().unwrap().commit,
-                &wanted.code.as_ref().unwrap().directory,
-                "code",
-            )
-            .await,
-            Err(SourceError::PathNotFound)
-        ));
         assert_eq!(bench.run(&wanted).await.failure, None);
+        assert_eq!(bench.log(&wanted).await.trim(), "0");
         bench.cluster.shutdown().await;
     })
     .await;

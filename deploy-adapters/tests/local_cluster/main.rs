@@ -1,5 +1,5 @@
-//! The local cluster, with real processes. Waiting is by its events, by what a process says through a pipe, or by a clock that
-//! the test moves; nothing sleeps.
+//! The local cluster, with real processes. Waiting is by its events, by what a process says through a pipe, or by a
+//! clock that the test moves; nothing sleeps.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Deployments and services: ready when they are, started again when they crash, replaced without an outage where they can be.
+//! Deployments and services: ready when they are, started again when they crash, replaced without an outage where
+//! they can be.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -182,15 +183,24 @@ async fn a_replica_that_is_killed_degrades_and_comes_back() {
 #[tokio::test]
 async fn a_bad_version_does_not_take_the_good_one_down() {
     within_patience(async {
-        let bench = Bench::new(Arc::new(Hasty)).await;
+        let clock = Standing::new();
+        let bench = Bench::new(clock.clone()).await;
         let mut ear = Ear::new();
         let good = deployment(1, &format!("echo $$ >{}; exec sleep 1000", ear.path()), 1);
         bench.cluster.apply(&good).await.unwrap();
         let pid = ear.hear_pid().await;
+        clock.pass(SECOND).await;
         bench.until(&good.object(), is_ready).await;
 
         let bad = deployment(2, "exit 1", 1);
         bench.cluster.apply(&bad).await.unwrap();
+        bench
+            .until(&bad.object(), |seen| {
+                matches!(seen.condition, Condition::Updating(Some(_)))
+            })
+            .await;
+        clock.pass(SECOND).await;
+        clock.pass(2 * SECOND).await;
         bench
             .until(&bad.object(), |seen| {
                 matches!(&seen.condition, Condition::Degraded(reason) if reason.code == ReasonCode::CrashLooping)
@@ -201,6 +211,7 @@ async fn a_bad_version_does_not_take_the_good_one_down() {
         let better = deployment(3, &format!("echo $$ >{}; exec sleep 2000", ear.path()), 1);
         let applied = bench.cluster.apply(&better).await.unwrap();
         assert_ne!(ear.hear_pid().await, pid);
+        clock.pass(SECOND).await;
         bench
             .until(&better.object(), |seen| seen.revision >= applied.revision && is_ready(seen))
             .await;

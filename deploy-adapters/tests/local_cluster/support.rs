@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -252,6 +253,7 @@ impl Clock for Standing {
 pub(crate) struct MemorySource {
     trees: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     exports: Mutex<usize>,
+    away: AtomicBool,
 }
 
 impl MemorySource {
@@ -273,7 +275,15 @@ impl MemorySource {
         *self.exports.lock().unwrap()
     }
 
+    /// From now on git cannot be reached, or can again.
+    pub(crate) fn is_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
     fn tree(&self, commit: &CommitId) -> Result<BTreeMap<String, String>, SourceError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(SourceError::Unavailable("scripted to be away".into()));
+        }
         let trees = self.trees.lock().unwrap();
         trees
             .get(commit.as_str())
