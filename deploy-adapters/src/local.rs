@@ -25,7 +25,6 @@ mod replica;
 mod review;
 mod store;
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ use code::CodeCache;
 use namespaces::NamespaceFile;
 use node::{Node, Parts};
 use record::Record;
-use store::Store;
+use store::{FolderLock, Store};
 
 /// How a local cluster is set up.
 #[derive(Debug, Clone)]
@@ -99,7 +98,8 @@ pub enum LocalError {
     Leftovers(#[source] io::Error),
 }
 
-/// A cluster of child processes. Cheap to clone; all clones are one cluster. It goes on until [`LocalCluster::shutdown`]: dropping it ends nothing.
+/// A cluster of child processes. Cheap to clone; all clones are one cluster. It goes on until
+/// [`LocalCluster::shutdown`]: dropping it ends nothing.
 #[derive(Clone)]
 pub struct LocalCluster {
     node: Arc<Node>,
@@ -170,7 +170,7 @@ struct Opened {
     code: CodeCache,
     namespaces: NamespaceFile,
     records: Vec<Record>,
-    lock: File,
+    lock: FolderLock,
 }
 
 fn open_folder(data: PathBuf) -> Result<Opened, LocalError> {
@@ -183,18 +183,7 @@ fn open_folder(data: PathBuf) -> Result<Opened, LocalError> {
     let data = data.canonicalize().map_err(unusable(&data))?;
     let root = data.join("local");
     store::create_private(&root).map_err(unusable(&root))?;
-    let path = root.join("lock");
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(unusable(&path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(LocalError::InUse { path }),
-        Err(TryLockError::Error(source)) => return Err(LocalError::Folder { path, source }),
-    }
+    let lock = FolderLock::take(root.join("lock"))?;
     let objects = root.join("objects");
     let store = Store::open(objects.clone()).map_err(unusable(&objects))?;
     let exports = root.join("code");

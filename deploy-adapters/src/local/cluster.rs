@@ -22,7 +22,7 @@ use super::{LocalCluster, paths, review};
 #[async_trait]
 impl Cluster for LocalCluster {
     fn review(&self, workload: &Workload) -> Review {
-        review::review(workload, &self.node.search, &paths::is_executable)
+        review::review(workload, &self.node.search, &paths::is_there)
     }
 
     async fn apply(&self, workload: &Workload) -> Result<Applied, ClusterError> {

@@ -36,6 +36,7 @@ pub(super) async fn supervise(node: &Arc<Node>, object: &Arc<Object>) {
         let record = object.read(Clone::clone);
         let wait = if record.suspended {
             timetable.stop_all().await;
+            timetable.clear_away().await;
             object.tell(node, record.revision, Condition::Stopped);
             None
         } else {
@@ -85,10 +86,12 @@ impl Timetable<'_> {
         };
         let next = |after| schedule.next_after(after, *timezone);
         let now = self.node.clock.now();
+        let wait_after = |time: Timestamp| -> Option<Duration> {
+            let wait = (next(time.max(now))? - now).to_std().unwrap_or_default();
+            Some(wait.min(LOOK_AGAIN))
+        };
         let Some(due) = latest_due(next, record.anchor, now) else {
-            let next = next(record.anchor.max(now))?;
-            let wait = (next - now).to_std().unwrap_or_default();
-            return Some(wait.min(LOOK_AGAIN));
+            return wait_after(record.anchor);
         };
         let revision = record.revision;
         let mut is_current = false;
@@ -103,11 +106,11 @@ impl Timetable<'_> {
             tracing::error!(%error, "a scheduled time could not be recorded, so it was not started");
             return Some(STORE_AGAIN);
         }
-        // Another schedule came in between: look again.
+        // Else another version came in between, which wakes us.
         if is_current {
             self.start(record, due, *concurrency).await;
         }
-        Some(Duration::ZERO)
+        wait_after(due)
     }
 
     async fn start(&mut self, record: &Record, time: Timestamp, concurrency: ConcurrencyPolicy) {

@@ -1,4 +1,5 @@
-//! Jobs: run to the end, tried again as often as asked, stopped when their time is up. The same attempts serve the runs of a cron job.
+//! Jobs: run to the end, tried again as often as asked, stopped when their time is up. The same attempts serve the runs
+//! of a cron job.
 
 use std::future::Future;
 use std::io;

@@ -2,7 +2,6 @@
 //! them. The machine as a node; it runs nothing by itself.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::keyed::KeyedLocks;
 use super::namespaces::NamespaceFile;
 use super::object::Object;
 use super::record::{PodRecord, Record};
-use super::store::Store;
+use super::store::{FolderLock, Store};
 use super::{cronjob, deployment, job};
 
 /// Events that a watcher may be behind before it loses some.
@@ -45,8 +44,8 @@ pub(super) struct Node {
     pub changing: KeyedLocks<Slot>,
     objects: Mutex<BTreeMap<Slot, Arc<Object>>>,
     events: broadcast::Sender<Observed>,
-    /// Locked for as long as this lives: two servers on one folder would end each other's processes.
-    _lock: File,
+    /// Kept for as long as this lives: two servers on one folder would end each other's processes.
+    _lock: FolderLock,
 }
 
 /// What a node is made of.
@@ -59,7 +58,7 @@ pub(super) struct Parts {
     pub search: String,
     pub language: Option<String>,
     pub grace: Duration,
-    pub lock: File,
+    pub lock: FolderLock,
 }
 
 impl Node {

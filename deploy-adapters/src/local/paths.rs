@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-/// Whether a file can be run, by its absolute path.
+/// Whether a file is there, by its absolute path.
 pub(super) type Exists<'a> = &'a dyn Fn(&Path) -> bool;
 
 /// The argument with every path under `/code/` moved to `code`; `None` where it names none. A path begins at the
@@ -49,11 +49,10 @@ pub(super) fn map_program(program: &str, search: &str, exists: Exists<'_>) -> Op
     (name == "python" && in_search_path("python3", search, exists)).then(|| "python3".to_owned())
 }
 
-/// Whether the file is there and may be run, by this machine's file system.
-pub(super) fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+/// Whether a file is there, by this machine's file system. One that is there and cannot be run is not mapped: to run
+/// something else of its name would be a surprise.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.exists()
 }
 
 fn in_search_path(name: &str, search: &str, exists: Exists<'_>) -> bool {

@@ -208,7 +208,7 @@ fn argv(node: &Node, workload: &Workload, folder: &Path) -> Vec<String> {
         .map(|argument| paths::map_argument(argument, &code).unwrap_or_else(|| argument.clone()))
         .collect();
     if let Some(program) = argv.first_mut()
-        && let Some(mapped) = paths::map_program(program, &node.search, &paths::is_executable)
+        && let Some(mapped) = paths::map_program(program, &node.search, &paths::is_there)
     {
         *program = mapped;
     }

@@ -22,8 +22,8 @@ use super::record::{Phase, PodRecord, Record};
 /// Crashes in a row from which on it is said to loop.
 pub(super) const LOOPS: u32 = 3;
 
-/// The longest wait before a new start, and how long a process has to run for its crashes to be forgotten: both as in Kubernetes (Pod Lifecycle, "How
-/// Pods handle problems with containers").
+/// The longest wait before a new start, and how long a process has to run for its crashes to be forgotten: both as in
+/// Kubernetes (Pod Lifecycle, "How Pods handle problems with containers").
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
 const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
 

@@ -2,7 +2,7 @@
 //! its pods. A record is replaced whole or not at all; a folder without one is what a delete or a create left behind, and is
 //! cleared away. It refuses to start on a record it cannot read: guessing would start or lose somebody's task.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,40 @@ impl Store {
         match sync_folder(&folder).and_then(|()| fs::remove_dir_all(&folder)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+        }
+    }
+}
+
+/// The lock of a data folder.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl FolderLock {
+    /// Takes the lock, or says at once that somebody has it.
+    pub(super) fn take(path: PathBuf) -> Result<Self, LocalError> {
+        let unusable = |source| LocalError::Folder {
+            path: path.clone(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(LocalError::InUse { path }),
+            Err(TryLockError::Error(source)) => Err(LocalError::Folder { path, source }),
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing would not do: a child between its fork and its exec still has the file open.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "a data folder could not be unlocked");
         }
     }
 }

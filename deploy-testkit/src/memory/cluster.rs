@@ -1,7 +1,7 @@
 //! A cluster in memory. Nothing happens in it by itself: tests say when a job starts, ends or fails, when a rollout is
-//! ready, which call fails and which event is lost ([`script`](MemoryCluster#script)). Every call and every creation is on record, so that a test can prove
-//! that nothing was started twice. In the automatic mode jobs succeed and rollouts are ready at once, each call in
-//! constant time.
+//! ready, which call fails and which event is lost ([script](MemoryCluster#script)). Every call and every creation is on
+//! record, so that a test can prove that nothing was started twice. In the automatic mode jobs succeed and rollouts are
+//! ready at once, each call in constant time.
 
 mod inventory;
 mod script;
