@@ -11,22 +11,32 @@
     reason = "a test fails by panicking, and shows the server's log then"
 )]
 
-mod common {
-    pub mod api;
-    pub mod curl;
-    pub mod scene;
-    pub mod server;
-}
+#[path = "common/api.rs"]
+mod api;
+#[path = "common/curl.rs"]
+mod curl;
+#[path = "common/scene.rs"]
+mod scene;
+#[path = "common/server.rs"]
+mod server;
 
-mod routes {
-    mod deletes;
-    mod identity;
-    mod lists;
-    mod pipelines;
-    mod refusals;
-    mod tasks;
-    mod templates;
-    mod verbs;
-    mod walk;
-    mod works;
-}
+#[path = "routes/deletes.rs"]
+mod deletes;
+#[path = "routes/identity.rs"]
+mod identity;
+#[path = "routes/lists.rs"]
+mod lists;
+#[path = "routes/pipelines.rs"]
+mod pipelines;
+#[path = "routes/refusals.rs"]
+mod refusals;
+#[path = "routes/tasks.rs"]
+mod tasks;
+#[path = "routes/templates.rs"]
+mod templates;
+#[path = "routes/verbs.rs"]
+mod verbs;
+#[path = "routes/walk.rs"]
+mod walk;
+#[path = "routes/works.rs"]
+mod works;

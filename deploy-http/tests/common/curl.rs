@@ -31,7 +31,11 @@ impl Curl {
     /// A request with that verb.
     pub fn new(verb: &str, url: &str) -> Self {
         // curl waits for the body that an answer to HEAD announces and does not have, unless it is told by --head.
-        let verb: &[&str] = if verb == "HEAD" { &["--head"] } else { &["-X", verb] };
+        let verb: &[&str] = if verb == "HEAD" {
+            &["--head"]
+        } else {
+            &["-X", verb]
+        };
         let fixed = [
             "-q",
             "-sS",
@@ -54,11 +58,17 @@ impl Curl {
         self.with(&["-H", header])
     }
 
-    /// With fields in multipart/form-data; a value `@file` sends a file part.
+    /// With text parts in multipart/form-data, taken as they are: `@` and `;` mean nothing.
     pub fn multipart(self, fields: &[(&str, &str)]) -> Self {
-        fields
-            .iter()
-            .fold(self, |curl, (name, value)| curl.with(&["-F", &format!("{name}={value}")]))
+        fields.iter().fold(self, |curl, (name, value)| {
+            curl.with(&["--form-string", &format!("{name}={value}")])
+        })
+    }
+
+    /// With a file part in multipart/form-data, which has a file name and the type that curl makes of it.
+    pub fn multipart_file(self, name: &str, file: &Path) -> Self {
+        let file = file.to_str().unwrap();
+        self.with(&["-F", &format!("{name}=@{file}")])
     }
 
     /// With fields in application/x-www-form-urlencoded.

@@ -77,7 +77,8 @@ fn tasks(port: u16, of_mixed: u16) -> Vec<Entry> {
         let more = json!({"container-port": port, "labels": "app:web,tier:front", "published": {}});
         manifest(name, "service", &line, more)
     };
-    let fetch = format!("import urllib.request as r; print(r.urlopen('http://127.0.0.1:{of_mixed}/').status)");
+    let fetch =
+        format!("import urllib.request as r; print(r.urlopen('http://127.0.0.1:{of_mixed}/').status)");
     let smoke = json!({
         "name": "smoke", "type": "job", "image": "registry.example/demo/python:1", "cmd": ["python3", "-c", fetch],
     });
@@ -99,7 +100,10 @@ fn tasks(port: u16, of_mixed: u16) -> Vec<Entry> {
         serve("mixed-web", of_mixed),
         file("smoke/manifest.json", smoke.to_string()),
         file("deep/er/built/manifest.json", built.to_string()),
-        file("deep/er/built/code/built.py", "import sys\nprint('built with', sys.argv[1])\n"),
+        file(
+            "deep/er/built/code/built.py",
+            "import sys\nprint('built with', sys.argv[1])\n",
+        ),
         file("deep/er/built/code/Dockerfile", "FROM python:3\nCOPY . /code\n"),
         file("bad/manifest.json", bad.to_string()),
         file("broken/manifest.json", "{\"name\": "),

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::Value;
 
-use crate::common::api::{Api, each, keys, text};
-use crate::common::scene::Scene;
+use crate::api::{Api, each, keys, text};
+use crate::scene::Scene;
 
 /// Removes what the parts before have left running.
 pub fn walk(api: &Api, scene: &Scene) {
@@ -22,8 +22,14 @@ fn jobs(api: &Api) {
     let state = format!("/v1/task/state/{}", text(slow, "id"));
     assert_eq!(deleted(api, "GET", "/v1/delete/job/demo/slow"), ["job demo/slow"]);
     assert_eq!(api.finished(&state)["state"], "deleted");
-    assert_eq!(deleted(api, "POST", "/v1/delete/job/demo/renamed"), ["job demo/renamed"]);
-    assert_eq!(deleted(api, "DELETE", "/v1/delete/job/team-a/in-a"), ["job team-a/in-a"]);
+    assert_eq!(
+        deleted(api, "POST", "/v1/delete/job/demo/renamed"),
+        ["job demo/renamed"]
+    );
+    assert_eq!(
+        deleted(api, "DELETE", "/v1/delete/job/team-a/in-a"),
+        ["job team-a/in-a"]
+    );
     let again = api.request("DELETE", "/v1/delete/job/team-a/in-a").send();
     again.problem(404, "object-not-found");
 }
@@ -51,7 +57,8 @@ fn deployments(api: &Api) {
     }
     api.get(path).problem(404, "object-not-found");
     // It stands behind the service: alone it may not go.
-    api.get("/v1/delete/deployment/demo/web").problem(409, "belongs-to-service");
+    api.get("/v1/delete/deployment/demo/web")
+        .problem(409, "belongs-to-service");
 }
 
 fn services(api: &Api, scene: &Scene) {
@@ -66,7 +73,10 @@ fn services(api: &Api, scene: &Scene) {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, scene.port));
     assert!(free.is_ok(), "nothing listens on its port any more: {free:?}");
     drop(free);
-    assert_eq!(sorted("DELETE", "/v1/delete/service/demo/mixed-web"), both("mixed-web"));
+    assert_eq!(
+        sorted("DELETE", "/v1/delete/service/demo/mixed-web"),
+        both("mixed-web")
+    );
     api.get("/v1/task/deploy/demo/web").json(202);
     assert_eq!(sorted("POST", path), both("web"));
     let left = api.get("/v1/list/tasks").json(200);

@@ -1,9 +1,9 @@
 //! Who is believed, and under which name the server answers.
 
-use crate::common::api::{ADA, Api};
-use crate::common::curl::{Answer, Curl};
-use crate::common::scene::Scene;
-use crate::common::server::Server;
+use crate::api::{ADA, Api};
+use crate::curl::{Answer, Curl};
+use crate::scene::Scene;
+use crate::server::Server;
 
 const DEPLOY: &str = "/v1/task/deploy/demo/ok";
 
@@ -17,7 +17,10 @@ fn only_one_mailbox_from_this_machine_and_no_proxy_is_an_identity() {
         (&["X-Identity: ada@example.com"], "identity-required"),
         (&["Identity;"], "invalid-identity"),
         (&["Identity: ada"], "invalid-identity"),
-        (&["Identity: ada@example.com, bob@example.com"], "invalid-identity"),
+        (
+            &["Identity: ada@example.com, bob@example.com"],
+            "invalid-identity",
+        ),
         (&[ADA, ADA], "invalid-identity"),
         (&[ADA, "Identity: bob@example.com"], "invalid-identity"),
         (&[&long], "invalid-identity"),
@@ -32,12 +35,19 @@ fn only_one_mailbox_from_this_machine_and_no_proxy_is_an_identity() {
     for (headers, code) in cases {
         let answer = asked(&api, headers);
         answer.problem(401, code);
-        assert!(!answer.body.contains("bob") && !answer.body.contains("x.y.z"), "{headers:?}");
+        assert!(
+            !answer.body.contains("bob") && !answer.body.contains("x.y.z"),
+            "{headers:?}"
+        );
     }
     // A proxy in between leaves what needs no identity alone.
     let list = Curl::new("GET", &format!("{}/v1/list/tasks", api.server.url()));
     let list = list.header("X-Forwarded-For: 10.0.0.1").send().json(200);
-    assert_eq!(list["jobs"], serde_json::json!([]), "nothing was deployed by any of them");
+    assert_eq!(
+        list["jobs"],
+        serde_json::json!([]),
+        "nothing was deployed by any of them"
+    );
     assert_eq!(asked(&api, &[ADA]).status, 202);
 }
 
@@ -52,8 +62,18 @@ fn nobody_is_believed_where_that_was_said() {
 fn a_host_of_another_name_is_misdirected_before_anything_else() {
     let scene = Scene::set();
     let api = Api::new(Server::start(&scene.base_url(), &[]));
-    for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", ""] {
-        let header = if host.is_empty() { "Host;".to_owned() } else { format!("Host: {host}") };
+    for host in [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "",
+    ] {
+        let header = if host.is_empty() {
+            "Host;".to_owned()
+        } else {
+            format!("Host: {host}")
+        };
         for path in [DEPLOY, "/v1/list/tasks", "/healthz", "/no/such/route"] {
             let curl = Curl::new("GET", &format!("{}{path}", api.server.url()));
             let answer = curl.header(ADA).header(&header).send();
@@ -69,5 +89,8 @@ fn a_host_of_another_name_is_misdirected_before_anything_else() {
 
 fn asked(api: &Api, headers: &[&str]) -> Answer {
     let curl = Curl::new("GET", &format!("{}{DEPLOY}", api.server.url()));
-    headers.iter().fold(curl, |curl, header| curl.header(header)).send()
+    headers
+        .iter()
+        .fold(curl, |curl, header| curl.header(header))
+        .send()
 }

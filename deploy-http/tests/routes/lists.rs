@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::api::{Api, each, keys, text};
+use crate::api::{Api, each, keys, text};
 
 const TASKS: [&str; 4] = ["jobs", "cronjobs", "deployments", "services"];
 const TASK: &str = "created_at exit_code finished_at id identity image kind name namespace pipeline_id reason schedule \
@@ -20,9 +20,18 @@ pub fn are_empty_at_first(api: &Api) {
         ("/v1/list/pods", json!({"pods": [], "continue": null})),
         ("/v1/list/pods/nowhere", json!({"pods": [], "continue": null})),
         ("/v1/list/pipelines", json!({"pipelines": [], "continue": null})),
-        ("/v1/list/pipelines/nowhere", json!({"pipelines": [], "continue": null})),
-        ("/v2/task/list/templates", json!({"template_filenames": [], "continue": null})),
-        ("/v2/pipeline/list/templates", json!({"template_filenames": [], "continue": null})),
+        (
+            "/v1/list/pipelines/nowhere",
+            json!({"pipelines": [], "continue": null}),
+        ),
+        (
+            "/v2/task/list/templates",
+            json!({"template_filenames": [], "continue": null}),
+        ),
+        (
+            "/v2/pipeline/list/templates",
+            json!({"template_filenames": [], "continue": null}),
+        ),
     ] {
         let answer = api.get(path);
         assert_eq!(answer.json(200), empty, "{path}");
@@ -40,10 +49,19 @@ pub fn walk(api: &Api) {
 
 fn namespaces(api: &Api) {
     let all = api.get("/v1/list/namespaces").json(200);
-    assert_eq!(each(&all["namespaces"], "name"), ["demo", "other-repo", "team-a", "team-b"]);
-    assert_eq!(each(&all["namespaces"], "repository"), ["demo", "Other_Repo", "null", "null"]);
+    assert_eq!(
+        each(&all["namespaces"], "name"),
+        ["demo", "other-repo", "team-a", "team-b"]
+    );
+    assert_eq!(
+        each(&all["namespaces"], "repository"),
+        ["demo", "Other_Repo", "null", "null"]
+    );
     assert_eq!(keys(&all["namespaces"][0]), "created_at name repository");
-    assert_eq!(paged(api, "/v1/list/namespaces", &["namespaces"]), all["namespaces"]);
+    assert_eq!(
+        paged(api, "/v1/list/namespaces", &["namespaces"]),
+        all["namespaces"]
+    );
 }
 
 fn tasks(api: &Api) {
@@ -56,17 +74,33 @@ fn tasks(api: &Api) {
     for job in ["ok", "fail", "slow", "renamed", "in-a", "mine"] {
         let found = jobs.iter().filter(|name| *name == job).count();
         let expected = if job == "ok" { 2 } else { 1 };
-        assert_eq!(found, expected, "{job} in {jobs:?}: a task that was superseded is no longer listed");
+        assert_eq!(
+            found, expected,
+            "{job} in {jobs:?}: a task that was superseded is no longer listed"
+        );
     }
     assert_eq!(keys(&all["services"][0]), TASK);
     let shown = all.to_string();
-    assert!(!shown.contains("http.server") && !shown.contains("WHOSE"), "a list shows no command: {shown}");
+    assert!(
+        !shown.contains("http.server") && !shown.contains("WHOSE"),
+        "a list shows no command: {shown}"
+    );
 
     let one = api.get("/v1/list/tasks/team-b").json(200);
     assert_eq!(each(&one["cronjobs"], "name"), ["nightly"]);
-    assert!(each(&one["jobs"], "namespace").iter().all(|name| name == "team-b"));
-    let whole: Vec<Value> = TASKS.iter().flat_map(|kind| all[*kind].as_array().unwrap().clone()).collect();
-    assert_eq!(each(&paged(api, "/v1/list/tasks", &TASKS), "id"), each(&json!(whole), "id"));
+    assert!(
+        each(&one["jobs"], "namespace")
+            .iter()
+            .all(|name| name == "team-b")
+    );
+    let whole: Vec<Value> = TASKS
+        .iter()
+        .flat_map(|kind| all[*kind].as_array().unwrap().clone())
+        .collect();
+    assert_eq!(
+        each(&paged(api, "/v1/list/tasks", &TASKS), "id"),
+        each(&json!(whole), "id")
+    );
 }
 
 fn pods(api: &Api) {
@@ -90,7 +124,16 @@ fn pods(api: &Api) {
 
 fn pipelines(api: &Api) {
     let all = api.get("/v1/list/pipelines").json(200);
-    let newest_first = ["long", "long", "my own", "elsewhere", "on-feature", "mixed", "etl", "nightly"];
+    let newest_first = [
+        "long",
+        "long",
+        "my own",
+        "elsewhere",
+        "on-feature",
+        "mixed",
+        "etl",
+        "nightly",
+    ];
     assert_eq!(each(&all["pipelines"], "name"), newest_first);
     let run = &all["pipelines"][6];
     assert_eq!(keys(run), RUN);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::common::api::{Api, Request, each, keys, text};
-use crate::common::scene::Scene;
+use crate::api::{Api, Request, each, keys, text};
+use crate::scene::Scene;
 
 const RUN: &str =
     "created_at finished_at id identity in_error name namespace original source state steps warnings";
@@ -26,25 +26,44 @@ fn a_diamond_succeeds(api: &Api, scene: &Scene) {
     let run = api.finished(&path);
     assert_eq!(keys(&run), RUN);
     let shown = ["name", "original", "namespace", "state", "identity"].map(|key| text(&run, key));
-    assert_eq!(shown, ["nightly", "diamond", "demo", "succeeded", "ada@example.com"]);
-    let source = json!({"repository": "demo", "directory": "diamond", "branch": "master", "commit": scene.master});
+    assert_eq!(
+        shown,
+        ["nightly", "diamond", "demo", "succeeded", "ada@example.com"]
+    );
+    let source =
+        json!({"repository": "demo", "directory": "diamond", "branch": "master", "commit": scene.master});
     assert_eq!((&run["source"], &run["in_error"]), (&source, &json!(false)));
-    assert_eq!(outcome(&run), "a succeeded, b succeeded, c succeeded, d succeeded");
+    assert_eq!(
+        outcome(&run),
+        "a succeeded, b succeeded, c succeeded, d succeeded"
+    );
     let steps = run["steps"].as_array().unwrap();
     for step in steps {
         assert_eq!(keys(step), STEP);
-        assert_eq!((&step["exit_code"], &step["namespacetask"]), (&json!(0), &json!("demo/ok")));
-        assert_eq!((text(step, "branch"), text(step, "commit")), ("master", &*scene.master));
+        assert_eq!(
+            (&step["exit_code"], &step["namespacetask"]),
+            (&json!(0), &json!("demo/ok"))
+        );
+        assert_eq!(
+            (text(step, "branch"), text(step, "commit")),
+            ("master", &*scene.master)
+        );
     }
     assert_eq!(steps[3]["dependance"], json!(["b", "c"]));
     let began = |step: usize| text(&steps[step], "started_at");
     let ended = |step: usize| text(&steps[step], "finished_at");
-    assert!(began(1) >= ended(0) && began(3) >= ended(1) && began(3) >= ended(2), "{run:#}");
+    assert!(
+        began(1) >= ended(0) && began(3) >= ended(1) && began(3) >= ended(2),
+        "{run:#}"
+    );
 
     // A step is a task, with the environment that the pipeline gives it.
     let id = text(&steps[1], "task_id");
     let task = api.get(&format!("/v1/task/state/{id}")).json(200);
-    assert_eq!((&task["pipeline_id"], text(&task, "state")), (&run["id"], "succeeded"));
+    assert_eq!(
+        (&task["pipeline_id"], text(&task, "state")),
+        (&run["id"], "succeeded")
+    );
     assert_eq!(api.get(&format!("/v2/task/logs/{id}")).body, "one\ntwo\nleft\n");
 
     let state = api.get(&path);
@@ -52,20 +71,27 @@ fn a_diamond_succeeds(api: &Api, scene: &Scene) {
     let again = api.request("GET", &path).header(&known).send();
     assert_eq!((again.status, again.body.as_str()), (304, ""));
     // A run is found in its own namespace alone.
-    api.get(&path.replace("/demo/", "/team-a/")).problem(404, "pipeline-not-found");
+    api.get(&path.replace("/demo/", "/team-a/"))
+        .problem(404, "pipeline-not-found");
 }
 
 fn a_failure_skips_what_follows_and_cleans_up(api: &Api) {
     let path = begun(api.request("POST", "/v1/pipeline/runinas/demo/error/team-a/etl"));
     let run = api.finished(&path);
-    assert_eq!((text(&run, "namespace"), text(&run, "state")), ("team-a", "failed"));
+    assert_eq!(
+        (text(&run, "namespace"), text(&run, "state")),
+        ("team-a", "failed")
+    );
     assert_eq!(run["in_error"], true);
     assert_eq!(
         outcome(&run),
         "create succeeded, load failed, report skipped, delete succeeded"
     );
     let load = &run["steps"][1];
-    assert_eq!((&load["exit_code"], &load["reason"]["code"]), (&json!(3), &json!("exit-code")));
+    assert_eq!(
+        (&load["exit_code"], &load["reason"]["code"]),
+        (&json!(3), &json!("exit-code"))
+    );
     assert!(run["steps"][2]["task_id"].is_null(), "{run:#}");
 }
 
@@ -83,7 +109,10 @@ fn a_run_on_a_branch(api: &Api, scene: &Scene) {
     let path = "/v1/pipeline/elaborate/runinas/demo/diamond/-/on-feature";
     let path = begun(api.request("POST", path).multipart(&[("branch", "feature")]));
     let run = api.finished(&path);
-    assert_eq!((text(&run, "namespace"), text(&run, "state")), ("demo", "succeeded"));
+    assert_eq!(
+        (text(&run, "namespace"), text(&run, "state")),
+        ("demo", "succeeded")
+    );
     assert_eq!(run["source"]["commit"], scene.feature);
     let log = api.get(&format!("/v2/task/logs/{}", text(&run["steps"][0], "task_id")));
     assert_eq!(log.body, "from the feature branch\n");
@@ -92,7 +121,10 @@ fn a_run_on_a_branch(api: &Api, scene: &Scene) {
     let fields = [("namespace", "team-b"), ("branch", "feature")];
     let path = begun(api.request("POST", path).urlencoded(&fields));
     let run = api.finished(&path);
-    assert_eq!((text(&run, "namespace"), text(&run, "state")), ("team-b", "succeeded"));
+    assert_eq!(
+        (text(&run, "namespace"), text(&run, "state")),
+        ("team-b", "succeeded")
+    );
 }
 
 fn a_configuration_of_ones_own(api: &Api) {
@@ -103,10 +135,10 @@ fn a_configuration_of_ones_own(api: &Api) {
         ],
     });
     let file = api.server.write_beside("pipeline.json", &own.to_string());
-    let as_part = format!("@{}", file.display());
     let request = api
         .request("POST", "/v2/pipeline/run/with-configuration")
-        .multipart(&[("namespace", "team-a"), ("configuration", &as_part)]);
+        .multipart(&[("namespace", "team-a")])
+        .curl(|curl| curl.multipart_file("configuration", &file));
     let run = api.finished(&begun(request));
     assert_eq!((text(&run, "name"), text(&run, "state")), ("my own", "succeeded"));
     assert!(run["source"].is_null() && run["original"].is_null(), "{run:#}");
@@ -151,7 +183,11 @@ fn long(api: &Api) -> String {
 fn begun(request: Request<'_>) -> String {
     let answer = request.send();
     let run = answer.json(202);
-    let path = format!("/v1/pipeline/state/{}/{}", text(&run, "namespace"), text(&run, "id"));
+    let path = format!(
+        "/v1/pipeline/state/{}/{}",
+        text(&run, "namespace"),
+        text(&run, "id")
+    );
     assert_eq!(answer.header("location"), path);
     path
 }
@@ -159,6 +195,9 @@ fn begun(request: Request<'_>) -> String {
 /// Every step and how it ended.
 fn outcome(run: &Value) -> String {
     let (names, states) = (each(&run["steps"], "name"), each(&run["steps"], "state"));
-    let steps = names.iter().zip(states).map(|(name, state)| format!("{name} {state}"));
+    let steps = names
+        .iter()
+        .zip(states)
+        .map(|(name, state)| format!("{name} {state}"));
     steps.collect::<Vec<_>>().join(", ")
 }

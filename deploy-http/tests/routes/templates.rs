@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
-use crate::common::api::{Api, keys};
+use crate::api::{Api, keys};
 
 /// Writes templates where an administrator would, and reads them back.
 pub fn walk(api: &Api) {
-    let (task, pipeline) = (r#"{"name": "job", "type": "job"}"#, r#"{"name": "etl", "tasks": []}"#);
+    let (task, pipeline) = (
+        r#"{"name": "job", "type": "job"}"#,
+        r#"{"name": "etl", "tasks": []}"#,
+    );
     api.server.write("templates/tasks/job.json", task);
     api.server.write("templates/tasks/python/service.json", task);
     api.server.write("templates/tasks/torn.json", "{");

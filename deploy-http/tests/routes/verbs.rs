@@ -2,10 +2,10 @@
 
 use deploy_http::routes::{Access, Field, Route, TABLE};
 
-use crate::common::api::Api;
-use crate::common::curl::Curl;
-use crate::common::scene::Scene;
-use crate::common::server::Server;
+use crate::api::Api;
+use crate::curl::Curl;
+use crate::scene::Scene;
+use crate::server::Server;
 
 #[test]
 fn a_verb_that_a_row_does_not_have_is_a_405_that_names_those_it_has() {
@@ -81,7 +81,11 @@ fn anonymous(api: &Api, verb: &str, route: &Route) -> Curl {
         .filter(|field| field.required)
         .map(|Field { name, .. }| (*name, "demo"))
         .collect();
-    if verb == "POST" { curl.urlencoded(&fields) } else { curl }
+    if verb == "POST" {
+        curl.urlencoded(&fields)
+    } else {
+        curl
+    }
 }
 
 /// The path of a row, on what the scene has where it has it.

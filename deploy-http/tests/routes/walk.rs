@@ -4,9 +4,9 @@
 use deploy_testkit::fixture::git_http::{GitHttp, Request};
 
 use super::{deletes, lists, pipelines, tasks, templates, works};
-use crate::common::api::Api;
-use crate::common::scene::Scene;
-use crate::common::server::Server;
+use crate::api::Api;
+use crate::scene::Scene;
+use crate::server::Server;
 
 #[test]
 fn every_route_answers_on_repositories_in_a_folder() {
