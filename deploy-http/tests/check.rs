@@ -60,7 +60,7 @@ fn every_violation_has_its_file_line_and_column() {
         [
             "/bad/manifest.json:2:11",
             "/bad/manifest.json:5:10",
-            "/pipe/pipeline.json:2:61",
+            "/pipe/pipeline.json:2:59",
             "/torn/manifest.json:3:1",
         ],
         "{printed}"

@@ -9,6 +9,9 @@ use crate::server::Server;
 
 const NO_ID: &str = "019b2c4e-7d1a-7c3e-9a52-0c5f8f3d6e11";
 
+/// The fields of a form.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// What no answer may repeat, as it is sent and as it is once decoded.
 const CANARY: &str = "%3Ccanary%3E%0d%0aX";
 const DECODED: &str = "<canary>";
@@ -154,7 +157,7 @@ fn a_bad_form_is_refused_with_the_field_it_is_about() {
     let task = "/v2/task/elaborate/deploy/demo/ok";
     let own = "/v2/task/deploy/with-configuration";
     let template = "/v2/task/get/template";
-    let cases: [(&str, &[(&str, &str)], &str, &str); 18] = [
+    let cases: [(&str, Fields<'_>, &str, &str); 18] = [
         (task, &[("brunch", "master")], "invalid-form", "brunch"),
         (
             task,
