@@ -19,9 +19,13 @@ mod curl;
 mod scene;
 #[path = "common/server.rs"]
 mod server;
+#[path = "common/started.rs"]
+mod started;
 
 #[path = "routes/deletes.rs"]
 mod deletes;
+#[path = "routes/documents.rs"]
+mod documents;
 #[path = "routes/identity.rs"]
 mod identity;
 #[path = "routes/lists.rs"]

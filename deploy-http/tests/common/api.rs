@@ -1,11 +1,11 @@
-//! One server as a user sees it. It remembers which rows of the route table have answered with success, so that a walk
-//! can tell what it has missed.
+//! One server as a user sees it. It remembers which rows of the route table have answered with success, and by which
+//! verb, so that a walk can tell what it has missed.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use deploy_http::router::{find, normalized};
-use deploy_http::routes::{Access, TABLE};
+use deploy_http::routes::{Route, TABLE};
 use serde_json::Value;
 
 use super::curl::{Answer, Curl};
@@ -21,7 +21,7 @@ const MOST_CHANGES: usize = 60;
 pub struct Api {
     /// The server.
     pub server: Server,
-    walked: RefCell<BTreeSet<u8>>,
+    walked: RefCell<BTreeSet<String>>,
 }
 
 impl Api {
@@ -37,14 +37,10 @@ impl Api {
     pub fn request(&self, verb: &str, path: &str) -> Request<'_> {
         let curl = Curl::new(verb, &format!("{}{path}", self.server.url()));
         let row = row(path);
-        let protected = row.is_some_and(|number| {
-            TABLE
-                .iter()
-                .any(|route| route.number == number && route.access.changes())
-        });
+        let protected = row.is_some_and(|route| route.access.changes());
         Request {
             api: self,
-            row,
+            names: row.map(|route| format!("{verb} {}", route.path)),
             curl: if protected { curl.header(ADA) } else { curl },
         }
     }
@@ -84,20 +80,21 @@ impl Api {
         state
     }
 
-    /// The rows of the table, probes aside, that have not answered with success yet.
-    pub fn missed(&self) -> Vec<&'static str> {
+    /// The rows of the table, each by each of its verbs, that have not answered with success yet.
+    pub fn missed(&self) -> Vec<String> {
         let walked = self.walked.borrow();
-        let rows = TABLE.iter().filter(|route| route.access != Access::Open);
-        rows.filter(|route| !walked.contains(&route.number))
-            .map(|route| route.path)
-            .collect()
+        let all = TABLE.iter().flat_map(|route| {
+            let verbs = route.methods().iter();
+            verbs.map(|verb| format!("{verb} {}", route.path))
+        });
+        all.filter(|name| !walked.contains(name)).collect()
     }
 }
 
 /// A request to an [`Api`].
 pub struct Request<'a> {
     api: &'a Api,
-    row: Option<u8>,
+    names: Option<String>,
     curl: Curl,
 }
 
@@ -127,15 +124,15 @@ impl Request<'_> {
     pub fn send(self) -> Answer {
         let answer = self.curl.send();
         if (200..300).contains(&answer.status) {
-            self.api.walked.borrow_mut().extend(self.row);
+            self.api.walked.borrow_mut().extend(self.names);
         }
         answer
     }
 }
 
-fn row(path: &str) -> Option<u8> {
+fn row(path: &str) -> Option<&'static Route> {
     let path = path.split('?').next().unwrap_or_default();
-    find(&normalized(path)).map(|route| route.number)
+    find(&normalized(path))
 }
 
 /// The keys of an object, in order.

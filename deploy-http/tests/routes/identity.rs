@@ -2,15 +2,13 @@
 
 use crate::api::{ADA, Api};
 use crate::curl::{Answer, Curl};
-use crate::scene::Scene;
-use crate::server::Server;
+use crate::started::start;
 
 const DEPLOY: &str = "/v1/task/deploy/demo/ok";
 
 #[test]
 fn only_one_mailbox_from_this_machine_and_no_proxy_is_an_identity() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
+    let api = start(&[]);
     let long = format!("Identity: {}@example.com", "a".repeat(250));
     let cases: [(&[&str], &str); 15] = [
         (&[], "identity-required"),
@@ -53,15 +51,13 @@ fn only_one_mailbox_from_this_machine_and_no_proxy_is_an_identity() {
 
 #[test]
 fn nobody_is_believed_where_that_was_said() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &["--trust-identity", "nobody"]));
+    let api = start(&["--trust-identity", "nobody"]);
     asked(&api, &[ADA]).problem(401, "identity-required");
 }
 
 #[test]
 fn a_host_of_another_name_is_misdirected_before_anything_else() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
+    let api = start(&[]);
     for host in [
         "evil.example",
         "evil.example:80",

@@ -70,6 +70,8 @@ fn a_diamond_succeeds(api: &Api, scene: &Scene) {
     let known = format!("If-None-Match: {}", state.header("etag"));
     let again = api.request("GET", &path).header(&known).send();
     assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let head = api.request("HEAD", &path).send();
+    assert_eq!((head.status, head.header("etag")), (200, state.header("etag")));
     // A run is found in its own namespace alone.
     api.get(&path.replace("/demo/", "/team-a/"))
         .problem(404, "pipeline-not-found");

@@ -1,11 +1,10 @@
 //! Bad input: refused with a stable code, nothing of it repeated, and nothing begun.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::api::{Api, each};
 use crate::curl::Answer;
-use crate::scene::{Scene, document};
-use crate::server::Server;
+use crate::scene::document;
+use crate::started::{nothing_has_begun, start};
 
 const NO_ID: &str = "019b2c4e-7d1a-7c3e-9a52-0c5f8f3d6e11";
 
@@ -18,10 +17,11 @@ const DECODED: &str = "<canary>";
 
 #[test]
 fn a_bad_path_or_query_is_refused_with_its_code_and_never_repeated() {
-    let api = start();
+    let api = start(&[]);
     let long = format!("/v1/task/deploy/{}/ok", "r".repeat(300));
     let sixty_four = format!("/v1/task/deployas/demo/ok/{}", "n".repeat(64));
     let fifty_three = format!("/v1/task/deployas/demo/cron/{}", "n".repeat(53));
+    let wait_too_long = format!("/v1/task/state/{NO_ID}?wait=61");
     let long_id = format!("/v1/task/state/{}", "f".repeat(5000));
     let cases = [
         ("/v1/task/deploy/../ok", 400, "invalid-parameter"),
@@ -51,6 +51,7 @@ fn a_bad_path_or_query_is_refused_with_its_code_and_never_repeated() {
         ("/v1/task/deployinas/demo/ok/*/x", 400, "invalid-parameter"),
         ("/v1/task/state/17", 400, "invalid-parameter"),
         (&long_id, 400, "invalid-parameter"),
+        (&wait_too_long, 400, "invalid-parameter"),
         ("/v1/list/tasks/-", 400, "invalid-parameter"),
         ("/v1/delete/job//x", 400, "invalid-parameter"),
         ("/v1/list/tasks?limit=0", 400, "invalid-parameter"),
@@ -115,7 +116,7 @@ fn a_bad_path_or_query_is_refused_with_its_code_and_never_repeated() {
 
 #[test]
 fn a_canary_in_any_place_of_a_request_is_never_repeated() {
-    let api = start();
+    let api = start(&[]);
     let paths = [
         format!("/v1/task/deploy/{CANARY}/ok"),
         format!("/v1/task/deploy/demo/{CANARY}"),
@@ -153,7 +154,7 @@ fn a_canary_in_any_place_of_a_request_is_never_repeated() {
 
 #[test]
 fn a_bad_form_is_refused_with_the_field_it_is_about() {
-    let api = start();
+    let api = start(&[]);
     let task = "/v2/task/elaborate/deploy/demo/ok";
     let own = "/v2/task/deploy/with-configuration";
     let template = "/v2/task/get/template";
@@ -254,7 +255,7 @@ fn a_bad_form_is_refused_with_the_field_it_is_about() {
 
 #[test]
 fn a_body_that_is_no_form_or_too_large_is_refused_by_its_size_and_type() {
-    let api = start();
+    let api = start(&[]);
     let send = |arguments: &[&str]| {
         let request = api.request("POST", "/v2/task/deploy/with-configuration");
         request.curl(|curl| curl.with(arguments)).send()
@@ -279,107 +280,6 @@ fn a_body_that_is_no_form_or_too_large_is_refused_by_its_size_and_type() {
     send(&["--data-urlencode", &format!("configuration@{file}")]).problem(413, "body-too-large");
 }
 
-#[test]
-fn a_bad_manifest_is_answered_with_all_that_is_wrong_with_it() {
-    let api = start();
-    let problem = api
-        .get("/v1/task/deploy/demo/bad")
-        .problem(422, "invalid-manifest");
-    let mut pointers = each(&problem["violations"], "pointer");
-    pointers.sort();
-    pointers.dedup();
-    assert_eq!(
-        pointers,
-        ["/cmd", "/name", "/privileged", "/replicas"],
-        "{problem:#}"
-    );
-
-    let nested = "[".repeat(100_000);
-    let twice = r#"{"name": "x", "name": "y"}"#;
-    let file = |name: &str, text: &str| api.server.write_beside(name, text);
-    for part in [
-        file("nested.json", &nested),
-        file("twice.json", twice),
-        file("number.json", r#"{"name": 1e400}"#),
-        file("text.json", "hello"),
-    ] {
-        for (path, code) in [
-            ("/v2/task/deploy/with-configuration", "invalid-manifest"),
-            ("/v2/pipeline/run/with-configuration", "invalid-pipeline"),
-        ] {
-            let request = api.request("POST", path).multipart(&[("namespace", "demo")]);
-            let request = request.curl(|curl| curl.multipart_file("configuration", &part));
-            let problem = request.send().problem(422, code);
-            assert!(
-                !problem["violations"].as_array().unwrap().is_empty(),
-                "{problem:#}"
-            );
-        }
-    }
-    nothing_has_begun(&api);
-}
-
-#[test]
-fn a_pipeline_with_a_gap_names_its_steps_and_starts_nothing() {
-    let api = start();
-    let problem = api
-        .get("/v1/pipeline/runas/demo/gap/run")
-        .problem(422, "invalid-pipeline");
-    let told = problem["violations"].to_string();
-    for pointer in each(&problem["violations"], "pointer") {
-        assert!(
-            pointer.starts_with("/tasks/1") || pointer.starts_with("/tasks/2"),
-            "{problem:#}"
-        );
-    }
-    assert!(
-        told.contains("/tasks/1") && told.contains("/tasks/2"),
-        "all of them at once: {told}"
-    );
-
-    let problem = api
-        .get("/v1/pipeline/runas/demo/cycle/run")
-        .problem(422, "invalid-pipeline");
-    let told = problem["violations"].to_string();
-    assert!(told.contains("egg") && told.contains("hen"), "{told}");
-
-    let own = json!({"name": "own", "tasks": [
-        {"name": "here", "namespacetask": "demo/ok"},
-        {"name": "there", "namespacetask": "absent/ok"},
-    ]});
-    let fields = [("namespace", "demo"), ("configuration", &own.to_string())];
-    let request = api.request("POST", "/v2/pipeline/run/with-configuration");
-    let problem = request
-        .urlencoded(&fields)
-        .send()
-        .problem(422, "invalid-pipeline");
-    assert!(
-        problem["violations"].to_string().contains("/tasks/1"),
-        "{problem:#}"
-    );
-    nothing_has_begun(&api);
-}
-
-fn start() -> Started {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
-    Started { api, _scene: scene }
-}
-
-/// A server and the repositories it reads, which go when it goes.
-struct Started {
-    api: Api,
-    _scene: Scene,
-}
-
-impl std::ops::Deref for Started {
-    type Target = Api;
-
-    fn deref(&self) -> &Api {
-        &self.api
-    }
-}
-
 #[track_caller]
 fn never_repeated(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.body);
@@ -391,13 +291,4 @@ fn never_repeated(answer: &Answer, status: u16) {
         answer.body
     );
     assert!(!answer.headers.contains_key("x"), "{answer:?}");
-}
-
-#[track_caller]
-fn nothing_has_begun(api: &Api) {
-    for list in ["/v1/list/tasks", "/v1/list/pods", "/v1/list/pipelines"] {
-        let list = api.get(list).json(200);
-        let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
-        assert!(list.as_object().unwrap().values().all(empty), "{list:#}");
-    }
 }

@@ -84,6 +84,8 @@ fn its_log_is_text(api: &Api, id: &str) {
     assert!(log.header("content-type").starts_with("text/plain"), "{log:?}");
     let tail = api.get(&format!("/v2/task/logs/{id}?tail=1"));
     assert_eq!(tail.body, "three\n");
+    let head = api.request("HEAD", &format!("/v2/task/logs/{id}")).send();
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
 }
 
 fn a_job_under_another_name(api: &Api) {

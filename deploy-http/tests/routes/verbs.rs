@@ -4,13 +4,11 @@ use deploy_http::routes::{Access, Field, Route, TABLE};
 
 use crate::api::Api;
 use crate::curl::Curl;
-use crate::scene::Scene;
-use crate::server::Server;
+use crate::started::{nothing_has_begun, start};
 
 #[test]
 fn a_verb_that_a_row_does_not_have_is_a_405_that_names_those_it_has() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
+    let api = start(&[]);
     for route in TABLE {
         let has: Vec<&str> = route.methods().iter().map(|method| method.as_str()).collect();
         for verb in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
@@ -22,13 +20,12 @@ fn a_verb_that_a_row_does_not_have_is_a_405_that_names_those_it_has() {
             assert_eq!(answer.header("allow"), has.join(", "), "{verb} {}", route.path);
         }
     }
-    nothing_has_happened(&api);
+    nothing_has_begun(&api);
 }
 
 #[test]
 fn a_row_that_changes_something_needs_an_identity_by_every_verb() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
+    let api = start(&[]);
     for route in TABLE.iter().filter(|route| route.access.changes()) {
         for verb in route.methods() {
             let answer = anonymous(&api, verb.as_str(), route).send();
@@ -36,39 +33,18 @@ fn a_row_that_changes_something_needs_an_identity_by_every_verb() {
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
-    nothing_has_happened(&api);
+    nothing_has_begun(&api);
 }
 
 #[test]
 fn a_read_needs_an_identity_where_reads_are_protected_and_a_probe_never_does() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &["--protect-reads", "all"]));
+    let api = start(&["--protect-reads", "all"]);
     for route in TABLE {
         for verb in route.methods() {
             let answer = anonymous(&api, verb.as_str(), route).send();
             let expected = if route.access == Access::Open { 200 } else { 401 };
             assert_eq!(answer.status, expected, "{verb} {}", route.path);
         }
-    }
-}
-
-#[test]
-fn a_head_of_a_list_is_its_get_without_the_body() {
-    let scene = Scene::set();
-    let api = Api::new(Server::start(&scene.base_url(), &[]));
-    for path in ["/v1/list/tasks", "/v1/list/pipelines", "/v2/task/list/templates"] {
-        let (get, head) = (api.get(path), api.request("HEAD", path).send());
-        assert_eq!((head.status, head.body.as_str()), (200, ""));
-        assert_eq!(head.header("content-length"), get.body.len().to_string());
-        assert_eq!(head.header("cache-control"), "no-store");
-    }
-}
-
-fn nothing_has_happened(api: &Api) {
-    for list in ["/v1/list/tasks", "/v1/list/pipelines", "/v1/list/namespaces"] {
-        let list = api.get(list).json(200);
-        let empty = |value: &serde_json::Value| value.as_array().is_none_or(Vec::is_empty);
-        assert!(list.as_object().unwrap().values().all(empty), "{list:#}");
     }
 }
 

@@ -27,6 +27,7 @@ fn every_route_answers_on_repositories_over_http() {
 
 fn walk(scene: &Scene, git_base_url: &str) {
     let api = Api::new(Server::start(git_base_url, &[]));
+    probes(&api);
     lists::are_empty_at_first(&api);
     templates::walk(&api);
     works::walk(&api, scene);
@@ -38,4 +39,12 @@ fn walk(scene: &Scene, git_base_url: &str) {
     let log = api.server.log();
     assert!(!log.contains("ERROR"), "{log}");
     assert!(api.server.stop(), "it did not end as told:\n{log}");
+}
+
+fn probes(api: &Api) {
+    for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
+        assert_eq!(api.get(path).json(200), serde_json::json!({"status": status}));
+        let head = api.request("HEAD", path).send();
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+    }
 }

@@ -58,6 +58,13 @@ fn of_tasks(api: &Api, scene: &Scene) {
     assert_eq!(absent["state"], "failed", "{absent:#}");
     assert_eq!(absent["problem"]["type"], "urn:deploy:problem:manifest-not-found");
     assert!(absent["configuration"].is_null());
+
+    let path = TASK.replace("/demo", "/absent");
+    let absent = load(api, api.request("POST", &format!("{path}/ok")));
+    assert_eq!(
+        absent["problem"]["type"],
+        "urn:deploy:problem:repository-not-found"
+    );
 }
 
 fn of_pipelines(api: &Api, scene: &Scene) {
@@ -97,5 +104,7 @@ fn load(api: &Api, request: Request<'_>) -> Value {
     let known = format!("If-None-Match: {}", over.header("etag"));
     let again = api.request("GET", &path).header(&known).send();
     assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let head = api.request("HEAD", &path).send();
+    assert_eq!((head.status, head.header("etag")), (200, over.header("etag")));
     work
 }
