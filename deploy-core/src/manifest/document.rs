@@ -49,15 +49,7 @@ impl Document {
             ));
         }
         let twice = RefCell::new(Violations::default());
-        let node = Node {
-            place: &Place::Root,
-            depth: 0,
-            twice: &twice,
-        };
-        let mut json = serde_json::Deserializer::from_str(text);
-        let value = node
-            .deserialize(&mut json)
-            .and_then(|value| json.end().map(|()| value));
+        let value = read(text, &twice);
         let value = value.map_err(|error| refused(syntax(text, &error)))?;
         let twice = twice.into_inner();
         if twice.is_empty() {
@@ -68,18 +60,43 @@ impl Document {
     }
 
     /// Where a JSON pointer points to in the text the document was read from; the nearest parent that exists where it
-    /// points to something absent. Where a key stands twice, the last one: that is the one too many.
+    /// points to something absent. Where a key stands twice, the last one: that is the one too many. The whole of a text
+    /// that is no document is where it stops being one.
     #[must_use]
     pub fn position(text: &str, pointer: &str) -> Position {
+        if pointer.is_empty()
+            && let Err(error) = read(text, &RefCell::default())
+        {
+            return broken(text, &error);
+        }
         position::find(text, pointer)
     }
 }
 
-/// serde_json's error in our words, its column counted in characters.
+/// The value of a text; what stands twice in it is written down aside.
+fn read(text: &str, twice: &RefCell<Violations>) -> Result<Value, serde_json::Error> {
+    let node = Node {
+        place: &Place::Root,
+        depth: 0,
+        twice,
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = node.deserialize(&mut json)?;
+    json.end()?;
+    Ok(value)
+}
+
+/// serde_json's error in our words.
 fn syntax(text: &str, error: &serde_json::Error) -> String {
     let own = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     let message = message.strip_suffix(&own).unwrap_or(&message);
+    let Position { line, column } = broken(text, error);
+    format!("not JSON as expected: {message}: line {line}, column {column}")
+}
+
+/// Where serde_json stopped, its column counted in characters.
+fn broken(text: &str, error: &serde_json::Error) -> Position {
     let line = text
         .split('\n')
         .nth(error.line().saturating_sub(1))
@@ -88,10 +105,11 @@ fn syntax(text: &str, error: &serde_json::Error) -> String {
         .char_indices()
         .take_while(|(start, _)| *start < error.column())
         .count();
-    format!(
-        "not JSON as expected: {message}: line {}, column {column}",
-        error.line()
-    )
+    Position {
+        line: error.line().max(1),
+        // The end of an empty line is its first column.
+        column: column.max(1),
+    }
 }
 
 /// Where in the document a value stands: a chain up the stack, so that a pointer is only written when it is needed.
@@ -247,7 +265,7 @@ mod tests {
         for (bytes, expected) in [
             (
                 &b""[..],
-                "not JSON as expected: EOF while parsing a value: line 1, column 0",
+                "not JSON as expected: EOF while parsing a value: line 1, column 1",
             ),
             (
                 b"{\n  \"a\": 1,\n}",
@@ -282,6 +300,19 @@ mod tests {
                 found[0].starts_with(&format!(": {expected}")),
                 "{found:?}, expected {expected}"
             );
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_text_that_is_no_document_is_where_it_stops_being_one() {
+        for (text, line, column) in [
+            ("", 1, 1),
+            ("{\n  \"a\": \n", 3, 1),
+            ("{\n  \"a\": 1,\n}", 3, 1),
+            ("{\"é\": é}", 1, 7),
+            ("[1, 2]", 1, 1),
+        ] {
+            assert_eq!(Document::position(text, ""), Position { line, column }, "{text}");
         }
     }
 

@@ -1,0 +1,131 @@
+//! The real binary on a free port and a data folder of its own. It is told to stop as an operator would, so that what it
+//! runs ends with it; nothing here kills it before it had its time.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long the binary may take to say where it listens, and to end. Reached only where it does neither.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Server {
+    url: String,
+    pid: u32,
+    ended: Receiver<ExitStatus>,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts it with that git base, and waits until it listens.
+    pub fn start(git_base_url: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deploy-http"));
+        command
+            .args(["--listen", "127.0.0.1:0", "--git-base-url", git_base_url])
+            .arg("--data-dir")
+            .arg(folder.path().join("state"))
+            .args(["--drain", "5s", "--log-format", "text"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.path().join("log")).unwrap());
+        // Whoever runs the tests may have a server of their own configured.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("DEPLOY_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command.spawn().unwrap();
+        let pid = child.id();
+        let output = child.stdout.take().unwrap();
+        let (first_line, listening) = channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(output).read_line(&mut line);
+            // Nobody is left to tell where the test has given up.
+            first_line.send(read.map(|_| line)).ok()
+        });
+        let (exit, ended) = channel();
+        thread::spawn(move || exit.send(child.wait().unwrap()).ok());
+        let mut server = Self {
+            url: String::new(),
+            pid,
+            ended,
+            folder,
+        };
+        let line = listening.recv_timeout(PATIENCE).unwrap().unwrap();
+        let url = line.trim_end().strip_prefix("listening internal ");
+        server.url = url
+            .unwrap_or_else(|| panic!("it said {line:?}; its log:\n{}", server.log()))
+            .to_owned();
+        server
+    }
+
+    /// Where it listens, as `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A file below its data folder, written with the folders it needs.
+    pub fn write(&self, path: &str, content: &str) -> PathBuf {
+        write(&self.folder.path().join("state"), path, content)
+    }
+
+    /// A file that the server knows nothing of.
+    pub fn write_beside(&self, path: &str, content: &str) -> PathBuf {
+        write(&self.folder.path().join("beside"), path, content)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Tells it to stop; whether it ended well.
+    pub fn stop(mut self) -> bool {
+        self.end().is_some_and(|status| status.success())
+    }
+
+    fn end(&mut self) -> Option<ExitStatus> {
+        let pid = std::mem::take(&mut self.pid);
+        if pid == 0 {
+            return None;
+        }
+        signal("-TERM", pid);
+        let status = self.ended.recv_timeout(PATIENCE).ok();
+        if status.is_none() {
+            signal("-KILL", pid);
+        }
+        status
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+        self.end();
+    }
+}
+
+fn write(folder: &Path, path: &str, content: &str) -> PathBuf {
+    let file = folder.join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, content).unwrap();
+    file
+}
+
+/// By kill(1): the standard library has only SIGKILL, which leaves a server's tasks running.
+fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.is_ok(), "kill(1) is installed");
+}
