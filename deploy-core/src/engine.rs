@@ -118,6 +118,7 @@ impl Engine {
             waiting: HashMap::new(),
             refusals: HashMap::new(),
             backlog: VecDeque::new(),
+            backlog_is_timed: false,
             generation,
             ports: self.ports,
             settings: self.settings,
@@ -182,6 +183,8 @@ struct Desk {
     refusals: HashMap<TaskId, Error>,
     /// What was taken in and could not be recorded; taken in again when the store may be back.
     backlog: VecDeque<Input>,
+    /// Whether that time is being waited for.
+    backlog_is_timed: bool,
 }
 
 impl Desk {
@@ -191,6 +194,14 @@ impl Desk {
 
     /// Records what was decided, then acts on it; or undoes it.
     async fn commit(&mut self) -> Result<(), EngineError> {
+        if let Err(error) = self.displace_recorded().await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "who holds a place cannot be read; nothing of what was decided is done"
+            );
+            self.undo();
+            return Ok(());
+        }
         let changes = self.batch.changes(&self.board);
         let recorded = if changes.is_empty() {
             Ok(())
@@ -229,10 +240,10 @@ impl Desk {
             if let Some(run) = task.run() {
                 self.changes.publish(run.uuid());
             }
-            if !task.is_live() {
+            // What is under way for it may still bring an object into being, which its record has to tell of.
+            if !task.is_live() && !self.is_in_flight(id) {
                 self.board.forget_task(id);
                 self.attempts.remove(&id);
-                self.refusals.remove(&id);
             }
         }
         for id in settled.runs {
@@ -253,17 +264,35 @@ impl Desk {
         }
     }
 
+    fn is_in_flight(&self, id: TaskId) -> bool {
+        let under_way = |kind: &IntentKind| self.in_flight.contains(&(id, *kind));
+        IntentKind::ALL.iter().any(under_way)
+    }
+
     /// Takes back what could not be recorded: commands are refused, everything else is taken in again later.
     fn undo(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.backlog.extend(batch.undo(&mut self.board));
-        if !self.backlog.is_empty() {
-            let clock = self.ports.clock.clone();
-            self.work.push(Box::pin(async move {
-                clock.sleep(Self::BACKLOG_PAUSE).await;
-                Input::Backlog
-            }));
+        self.time_backlog();
+    }
+
+    /// Takes an input in when the store may be back.
+    fn take_later(&mut self, input: Input) {
+        self.backlog.push_back(input);
+        self.time_backlog();
+    }
+
+    /// One timer, however many turns fail: a store that is away is not asked more often for it.
+    fn time_backlog(&mut self) {
+        if self.backlog.is_empty() || self.backlog_is_timed {
+            return;
         }
+        self.backlog_is_timed = true;
+        let clock = self.ports.clock.clone();
+        self.work.push(Box::pin(async move {
+            clock.sleep(Self::BACKLOG_PAUSE).await;
+            Input::Backlog
+        }));
     }
 }
 

@@ -106,7 +106,7 @@ fn uuid(number: u64) -> Uuid {
     clippy::panic,
     reason = "a text that does not parse is a mistake in the test that gave it"
 )]
-fn parsed<T: FromStr>(text: &str) -> T {
+pub(crate) fn parsed<T: FromStr>(text: &str) -> T {
     match text.parse() {
         Ok(value) => value,
         Err(_) => panic!("{text:?} is no {}", std::any::type_name::<T>()),

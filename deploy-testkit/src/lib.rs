@@ -9,3 +9,6 @@ pub mod contract;
 pub mod crash;
 pub mod fixture;
 pub mod memory;
+pub mod world;
+
+pub use world::World;

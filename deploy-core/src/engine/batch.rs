@@ -12,7 +12,7 @@ use crate::pipeline::run::Progress;
 use crate::ports::Change;
 use crate::task::{Status, Task};
 use crate::work::Work;
-use crate::workload::{Slot, Timestamp};
+use crate::workload::{Kind, Slot, Timestamp};
 
 use super::board::Board;
 use super::commands::Waiter;
@@ -94,6 +94,19 @@ impl Batch {
     /// A run is new.
     pub(super) fn new_run(&mut self, id: PipelineId) {
         self.runs.touch(id, || None);
+    }
+
+    /// The tasks that have come to hold their place in this batch, where an older record may hold it. A step's job has
+    /// a name of its own.
+    pub(super) fn taken(&self, board: &Board) -> Vec<(TaskId, Slot)> {
+        let held_before =
+            |id: &TaskId| matches!(self.tasks.before.get(id), Some(Some(before)) if before.holds);
+        let taking = self.tasks.order.iter().filter(|id| !held_before(id));
+        let tasks = taking.filter_map(|id| board.task(*id));
+        tasks
+            .filter(|task| task.status.holds && (task.run().is_none() || task.kind() != Kind::Job))
+            .map(|task| (task.id(), task.slot()))
+            .collect()
     }
 
     pub(super) fn put_work(&mut self, work: Work) {

@@ -98,6 +98,11 @@ impl Board {
         self.index(id);
     }
 
+    /// Takes a task in whose place another has taken already; its status is to follow.
+    pub(super) fn put_displaced(&mut self, task: Task) {
+        self.tasks.insert(task.id(), task);
+    }
+
     pub(super) fn forget_task(&mut self, id: TaskId) {
         let Some(task) = self.tasks.remove(&id) else {
             return;

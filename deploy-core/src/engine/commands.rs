@@ -15,6 +15,7 @@ use crate::workload::{Deleted, Kind, ObjectRef, Slot};
 
 use super::Desk;
 use super::board::LiveRun;
+use super::inputs::IntentKind;
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -87,6 +88,13 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
+    pub(super) const fn waits_for(&self, effect: IntentKind) -> bool {
+        match self {
+            Self::Deploy(_) => matches!(effect, IntentKind::Replace | IntentKind::Apply),
+            Self::Delete { .. } => matches!(effect, IntentKind::Delete),
+        }
+    }
+
     pub(super) fn refuse(self, error: Error) {
         // Whoever asked may have gone.
         match self {
@@ -122,8 +130,14 @@ impl Desk {
                 Err(error) => drop(answer.send(Err(error))),
             },
             Command::Forget { slot, answer } => {
-                self.batch.remove_tasks(slot);
-                self.batch.reply(answer, ());
+                // Somebody has deployed under this name since it was found that nothing holds it.
+                if self.board.slot(&slot).is_some() {
+                    let detail = "this name is being deployed right now; try again";
+                    drop(answer.send(Err(Error::new(ErrorCode::JobUnfinished, detail))));
+                } else {
+                    self.batch.remove_tasks(slot);
+                    self.batch.reply(answer, ());
+                }
             }
             Command::Run {
                 run,
@@ -299,32 +313,24 @@ impl Desk {
 
     /// Answers whoever waits for a task that has settled.
     pub(super) fn answer(&mut self, id: TaskId) {
+        // Told once: the next who asks of the same task hears what becomes of theirs.
+        let refusal = self.refusals.remove(&id);
         let Some(waiters) = self.waiting.remove(&id) else {
             return;
         };
         let Some(task) = self.board.task(id) else { return };
-        let refusal = self.refusals.get(&id);
         let mut still_waiting = Vec::new();
         for waiter in waiters {
-            match waiter {
-                Waiter::Deploy(_)
-                    if matches!(task.status.intent, Some(Intent::Apply | Intent::Replace { .. })) =>
-                {
-                    still_waiting.push(waiter);
-                }
-                Waiter::Delete { .. } if task.status.intent == Some(Intent::Delete) => {
-                    still_waiting.push(waiter)
-                }
-                Waiter::Deploy(answer) => {
-                    answer
-                        .send(refusal.map_or_else(|| Ok(task.clone()), |error| Err(error.echo())))
-                        .ok();
-                }
-                Waiter::Delete { answer, deleted } => {
-                    answer
-                        .send(refusal.map_or_else(|| Ok(Some(deleted)), |error| Err(error.echo())))
-                        .ok();
-                }
+            let intent = task.status.intent.as_ref().map(IntentKind::from);
+            if intent.is_some_and(|intent| waiter.waits_for(intent)) {
+                still_waiting.push(waiter);
+                continue;
+            }
+            match (waiter, &refusal) {
+                (waiter, Some(error)) => waiter.refuse(error.echo()),
+                // Whoever asked may have gone.
+                (Waiter::Deploy(answer), None) => drop(answer.send(Ok(task.clone()))),
+                (Waiter::Delete { answer, deleted }, None) => drop(answer.send(Ok(Some(deleted)))),
             }
         }
         if !still_waiting.is_empty() {
@@ -338,8 +344,9 @@ impl Desk {
             return;
         };
         for waiter in waiters {
-            if let Waiter::Deploy(answer) = waiter {
-                answer.send(Ok(task.clone())).ok();
+            match waiter {
+                Waiter::Deploy(answer) => drop(answer.send(Ok(task.clone()))),
+                Waiter::Delete { .. } => self.waiting.entry(id).or_default().push(waiter),
             }
         }
     }

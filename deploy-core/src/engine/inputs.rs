@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorCode};
 use crate::names::{PipelineId, TaskId};
 use crate::pipeline::run::Decision;
 use crate::pipeline::{RunEvent, StepEnd, StepState};
+use crate::ports::RecordsError;
 use crate::task::lifecycle::{self, Event};
 use crate::task::{Intent, Task};
 use crate::work::Work;
@@ -72,6 +73,17 @@ pub(super) enum IntentKind {
     Expire,
 }
 
+impl IntentKind {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Build,
+        Self::Replace,
+        Self::Apply,
+        Self::Stop,
+        Self::Delete,
+        Self::Expire,
+    ];
+}
+
 impl From<&Intent> for IntentKind {
     fn from(intent: &Intent) -> Self {
         match intent {
@@ -88,6 +100,16 @@ impl From<&Intent> for IntentKind {
 impl Desk {
     /// Takes one input in.
     pub(super) async fn take(&mut self, input: Input) {
+        if let Input::Done(_, intent, outcome) = &input
+            && let Some(older) = older_task(intent, outcome)
+            && let Err(error) = self.recall(older).await
+        {
+            // Without it what came of the effect would be taken for something else, and for good.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(task = %older, error, "a record cannot be read; its turn comes later");
+            self.take_later(input);
+            return;
+        }
         // What comes back by itself need not be taken in again when it cannot be recorded.
         if !matches!(input, Input::Backlog | Input::ResyncDue | Input::JanitorDue) {
             self.batch.took_in(input.clone());
@@ -98,7 +120,7 @@ impl Desk {
                     self.feed(task, Event::Observed(observed));
                 }
             }
-            Input::Done(task, intent, outcome) => self.done(task, intent, outcome).await,
+            Input::Done(task, intent, outcome) => self.done(task, intent, outcome),
             Input::Retry(task, kind) => {
                 self.in_flight.remove(&(task, kind));
                 self.batch.wake(task);
@@ -119,6 +141,7 @@ impl Desk {
             Input::JanitorDue => self.clear_out().await,
             Input::Loaded(work) => self.batch.put_work(*work),
             Input::Backlog => {
+                self.backlog_is_timed = false;
                 for input in std::mem::take(&mut self.backlog) {
                     Box::pin(self.take(input)).await;
                 }
@@ -127,7 +150,7 @@ impl Desk {
     }
 
     /// An effect came to its end.
-    async fn done(&mut self, id: TaskId, intent: Intent, outcome: Outcome) {
+    fn done(&mut self, id: TaskId, intent: Intent, outcome: Outcome) {
         let kind = IntentKind::from(&intent);
         if let Outcome::Unreachable {
             retry_after,
@@ -148,10 +171,9 @@ impl Desk {
                 self.feed(id, Event::Applied(applied));
                 self.look_again(id);
             }
-            Outcome::Occupied { task, uid } => self.occupied(id, task, uid).await,
+            Outcome::Occupied { task, uid } => self.occupied(id, task, uid),
             Outcome::Cleared => {
                 if let Intent::Replace { old, .. } = intent {
-                    self.recall(old).await;
                     self.feed(id, Event::Cleared);
                     self.feed(old, Event::Superseded(id));
                 }
@@ -174,17 +196,11 @@ impl Desk {
     }
 
     /// A job of another task is under the name: a finished one gives way, any other keeps it.
-    async fn occupied(&mut self, id: TaskId, by: Option<TaskId>, uid: Uid) {
-        let old = match by {
-            Some(old) => {
-                self.recall(old).await;
-                self.board
-                    .task(old)
-                    .filter(|task| task.status.state.is_final())
-                    .map(Task::id)
-            }
-            None => None,
-        };
+    fn occupied(&mut self, id: TaskId, by: Option<TaskId>, uid: Uid) {
+        let old = by
+            .and_then(|old| self.board.task(old))
+            .filter(|task| task.status.state.is_final())
+            .map(Task::id);
         match old {
             Some(old) => self.feed(id, Event::Occupied { old, uid }),
             None => {
@@ -235,7 +251,12 @@ impl Desk {
             .retry
             .saturating_mul(1 << (attempts - 1).min(16))
             .min(self.settings.retry_max);
-        let is_waited_for = self.waiting.get(&id).is_some_and(|waiters| !waiters.is_empty());
+        // A stop may be under way for a task that somebody wants deleted: what it meets is not theirs to hear.
+        let waits = |waiter: &Waiter| waiter.waits_for(kind);
+        let is_waited_for = self
+            .waiting
+            .get(&id)
+            .is_some_and(|waiters| waiters.iter().any(waits));
         if is_waited_for && may_be_done && kind != IntentKind::Delete {
             self.answer_pending(id);
         } else if is_waited_for && attempts >= self.settings.attempts {
@@ -319,17 +340,27 @@ impl Desk {
     }
 
     /// Brings a task that is not live any more back into memory.
-    pub(super) async fn recall(&mut self, id: TaskId) {
-        if self.board.task(id).is_some() {
-            return;
+    async fn recall(&mut self, id: TaskId) -> Result<(), RecordsError> {
+        if self.board.task(id).is_none()
+            && let Some(task) = self.ports.tasks.get(id).await?
+        {
+            self.board.put_task(task);
         }
-        match self.ports.tasks.get(id).await {
-            Ok(Some(task)) => self.board.put_task(task),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%id, error = &error as &dyn std::error::Error, "a record cannot be read")
+        Ok(())
+    }
+
+    /// Takes their places from records that are not live any more and hold what a task has taken in this batch: nobody
+    /// in memory could have given way, and no place is held twice.
+    pub(super) async fn displace_recorded(&mut self) -> Result<(), RecordsError> {
+        for (id, slot) in self.batch.taken(&self.board) {
+            let recorded = self.ports.tasks.holder(&slot).await?;
+            if let Some(old) = recorded.filter(|old| self.board.task(old.id()).is_none()) {
+                let displaced = old.id();
+                self.board.put_displaced(old);
+                self.feed(displaced, Event::Superseded(id));
             }
         }
+        Ok(())
     }
 
     /// Watches over the time a step's rollout may take.
@@ -346,5 +377,14 @@ impl Desk {
             clock.sleep(Duration::from_secs(seconds.into())).await;
             Input::RolloutDue(id)
         }));
+    }
+}
+
+/// The older task that an effect's outcome is also about.
+const fn older_task(intent: &Intent, outcome: &Outcome) -> Option<TaskId> {
+    match (intent, outcome) {
+        (Intent::Replace { old, .. }, Outcome::Cleared) => Some(*old),
+        (_, Outcome::Occupied { task, .. }) => *task,
+        _ => None,
     }
 }

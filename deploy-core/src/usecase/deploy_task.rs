@@ -203,7 +203,14 @@ impl Deployer {
                 answer,
             })
             .await?;
-        self.view(task).await
+        // It is done: that its pods cannot be listed now must not say otherwise.
+        let pods = self.ports.inventory.pods_of(task.id()).await;
+        let pods = pods.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(task = %task.id(), error, "the pods of a new task cannot be listed");
+            Vec::new()
+        });
+        Ok(TaskView { task, pods })
     }
 
     /// What the cluster at hand makes of a workload, and whether its image has to be built.
