@@ -272,7 +272,8 @@ async fn a_commit_the_cache_has_lost_is_fetched_again() {
 
 #[tokio::test]
 async fn a_broken_cache_is_rebuilt() {
-    let damages: [(&str, fn(&Path)); 6] = [
+    type Inflict = fn(&Path);
+    let damages: [(&str, Inflict); 6] = [
         ("no HEAD", |path| fs::remove_file(path.join("HEAD")).unwrap()),
         ("an empty folder", |path| {
             fs::remove_dir_all(path).unwrap();
