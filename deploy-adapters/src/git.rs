@@ -119,7 +119,7 @@ struct Shared {
 #[derive(Debug)]
 enum Place {
     Folder(PathBuf),
-    Remote { base: GitBase, cache: Cache },
+    Remote { base: HttpBase, cache: Cache },
 }
 
 impl GitRepositories {
@@ -136,7 +136,7 @@ impl GitRepositories {
             .map_err(|e| GitConfigError::Settings(e.into()))?;
         let place = match base {
             GitBase::Folder(folder) => Place::Folder(folder),
-            base @ GitBase::Http(_) => Place::Remote {
+            GitBase::Http(base) => Place::Remote {
                 base,
                 cache: Cache::open(cache)?,
             },

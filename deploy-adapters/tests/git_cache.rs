@@ -1,6 +1,8 @@
 //! What the cache of `GitRepositories` spares the server, in counted requests, and that it mends, bounds and cleans
 //! itself.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -270,7 +272,8 @@ async fn a_commit_the_cache_has_lost_is_fetched_again() {
 
 #[tokio::test]
 async fn a_broken_cache_is_rebuilt() {
-    let damages: [(&str, fn(&Path)); 6] = [
+    type Inflict = fn(&Path);
+    let damages: [(&str, Inflict); 6] = [
         ("no HEAD", |path| fs::remove_file(path.join("HEAD")).unwrap()),
         ("an empty folder", |path| {
             fs::remove_dir_all(path).unwrap();
@@ -296,9 +299,13 @@ async fn a_broken_cache_is_rebuilt() {
             if resolve_first {
                 let resolved = resolve(&git, "master").await;
                 assert!(resolved.is_ok(), "{damage}: {resolved:?}");
+                scene.server.forget();
             }
             let read = text(&git, &commit).await;
             assert!(matches!(&read, Ok(read) if read == "1"), "{damage}: {read:?}");
+            if resolve_first {
+                assert_eq!(scene.count(), (0, 0), "{damage}: what is resolved is readable");
+            }
             scene.server.forget();
             assert!(resolve(&git, "master").await.is_ok(), "{damage}");
             assert_eq!(scene.count(), (1, 0), "{damage}: mended once");

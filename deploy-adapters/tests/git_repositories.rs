@@ -1,6 +1,8 @@
 //! `GitRepositories` against real repositories: the port's contract on a folder and over HTTP, and what an export and a
 //! hostile tree may do.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 
 use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories, publish};

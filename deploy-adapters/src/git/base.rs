@@ -64,15 +64,14 @@ impl GitBase {
             _ => refuse("https, http and file are the schemes"),
         }
     }
+}
 
-    /// A repository's URL; for a folder, its first candidate.
+impl HttpBase {
+    /// A repository's URL.
     pub(super) fn url_of(&self, repository: &RepositoryName) -> String {
-        let name = repository.as_str();
-        match self {
-            Self::Folder(folder) => folder.join(name).display().to_string(),
-            Self::Http(HttpBase(base)) if name.ends_with(".git") => format!("{base}{name}"),
-            Self::Http(HttpBase(base)) => format!("{base}{name}.git"),
-        }
+        let (base, name) = (&self.0, repository.as_str());
+        let end = if name.ends_with(".git") { "" } else { ".git" };
+        format!("{base}{name}{end}")
     }
 }
 
@@ -147,9 +146,10 @@ mod tests {
     #[test]
     fn a_name_is_joined_to_the_base_with_git_at_its_end() {
         let url = |base, name: &str| {
-            GitBase::parse(base, false)
-                .unwrap()
-                .url_of(&name.parse().unwrap())
+            let Ok(GitBase::Http(base)) = GitBase::parse(base, false) else {
+                panic!("{base} is a URL");
+            };
+            base.url_of(&name.parse().unwrap())
         };
         assert_eq!(url("https://h/t", "demo"), "https://h/t/demo.git");
         assert_eq!(url("https://h/t/", "demo.git"), "https://h/t/demo.git");

@@ -130,10 +130,12 @@ impl Slot {
         answer
     }
 
-    /// Whether a read at `commit` would find it.
-    pub(super) fn holds(&self, commit: Oid) -> Result<bool, Failure> {
+    /// Whether a read at `commit` would find it. [`Failure::Corrupt`] where looking for it has shown that `current` is
+    /// broken.
+    pub(super) fn holds(&self, commit: Oid, current: &Generation) -> Result<bool, Failure> {
         match self.at(commit, &|_, _| Ok(())) {
             Ok(()) => Ok(true),
+            Err(Failure::Corrupt(cause)) if !self.is_live(current)? => Err(Failure::Corrupt(cause)),
             Err(Failure::CommitAbsent | Failure::Corrupt(_)) => Ok(false),
             Err(failure) => Err(failure),
         }
@@ -170,13 +172,22 @@ impl Slot {
         Ok(())
     }
 
+    /// Drops a generation that is broken, unless another has done so.
     pub(super) fn drop_broken(&self, generation: &Generation, cause: &Cause) -> Result<(), Failure> {
+        if !self.is_live(generation)? {
+            return Ok(());
+        }
         tracing::warn!(
             path = %generation.path.display(),
             error = %cause,
             "a cached git repository is broken and will be fetched again"
         );
         self.retire(generation)
+    }
+
+    fn is_live(&self, generation: &Generation) -> Result<bool, Failure> {
+        let number = generation.number;
+        Ok(self.state()?.live.iter().any(|live| live.number == number))
     }
 
     /// Removes what is retired and not read. For the holder of the turn.
@@ -262,7 +273,7 @@ impl State {
         found.sort_by_key(|generation| std::cmp::Reverse(generation.number));
         let next = found
             .first()
-            .map_or(1, |generation| generation.number.saturating_add(1));
+            .map_or(0, |generation| generation.number.saturating_add(1));
         let retired = found.split_off(LIVE.min(found.len()));
         Ok(Self {
             live: found,

@@ -186,7 +186,7 @@ fn attempt(
         .map_while(|head| readable(head, &unreadable))
         .flatten();
     let chosen = choose(heads, want, default)?;
-    if !slot.holds(chosen.oid())? {
+    if !slot.holds(chosen.oid(), generation)? {
         watch.in_time()?;
         download(&mut connection, &repository, &chosen, &watch)?;
         generation.filled();
