@@ -8,6 +8,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::large_futures,
+    reason = "a whole life is one future, and a test's stack holds it"
+)]
 
 #[allow(dead_code, reason = "shared between the tests of the engine")]
 #[path = "common/engine.rs"]

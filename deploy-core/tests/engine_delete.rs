@@ -294,6 +294,71 @@ async fn a_name_that_is_being_deleted_is_busy() {
 }
 
 #[tokio::test]
+async fn a_stop_that_is_unclear_does_not_answer_for_the_delete_that_came_after_it() {
+    within(async {
+        let world = World::default();
+        world.put_manifest("demo", "job", job("job"));
+        world.put_pipeline(
+            "demo",
+            "all",
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"}]}"#,
+        );
+        let server = Server::start(&world);
+        let run = server.run("all").await.unwrap().run.id;
+        let step = world.until_step(run, "a", |task| task.status.holds).await;
+        world.cluster.hold(Verb::Stop);
+        world.cluster.hold(Verb::Delete);
+        world.cluster.fail_next(Verb::Stop, Fault::AmbiguousBefore);
+        let caller = World::caller();
+        server.deployer.kill_pipeline(&caller, run, false).await.unwrap();
+        world.cluster.until_called(Verb::Stop, 1).await;
+        let failing = async {
+            world.cluster.until_called(Verb::Delete, 1).await;
+            world.cluster.release(Verb::Stop);
+            settle().await;
+            world.cluster.release(Verb::Delete);
+        };
+        let (deleted, ()) = futures::join!(delete(&server, Kind::Job, step.workload.name.as_str()), failing);
+        assert_eq!(deleted.unwrap().len(), 1);
+        assert_eq!(world.until_ended(run).await.status.state, RunState::Killed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_records_of_a_name_do_not_leave_while_it_is_being_deployed() {
+    within(async {
+        let world = World::automatic();
+        let server = Server::start(&world);
+        let old = server.configure(&deployment("web"), false).await.unwrap();
+        world.cluster.vanish(&object(Kind::Deployment, "web"));
+        let lost = world.until_task(old.id(), |task| !task.status.holds);
+        pass_until(&world, lost).await;
+        world.cluster.hold(Verb::Delete);
+        world.cluster.hold(Verb::Apply);
+        let manifest = deployment("web");
+        let deploying = async {
+            world.cluster.until_called(Verb::Delete, 1).await;
+            let releasing = async {
+                world.cluster.until_called(Verb::Apply, 2).await;
+                world.cluster.release(Verb::Delete);
+                settle().await;
+                world.cluster.release(Verb::Apply);
+            };
+            futures::join!(server.configure(&manifest, false), releasing).0
+        };
+
+        let (deleted, new) = futures::join!(delete(&server, Kind::Deployment, "web"), deploying);
+
+        assert_eq!(deleted.unwrap_err().code, ErrorCode::JobUnfinished);
+        let new = new.unwrap();
+        assert!(world.cluster.peek(&object(Kind::Deployment, "web")).is_some());
+        assert!(world.store.records().task(new.id()).is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_delete_that_was_recorded_is_carried_out_after_a_crash() {
     within(async {
         let world = World::automatic();

@@ -12,11 +12,13 @@
 #[path = "common/engine.rs"]
 mod common;
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use common::{Server, advance, deployment, from_git, job, object, pass_until, service, within};
 use deploy_core::ErrorCode;
 use deploy_core::engine::Settings;
-use deploy_core::ports::Clock;
+use deploy_core::ports::{Clock, InventoryError, MockImageBuilder, MockInventory};
 use deploy_core::task::{Intent, State};
 use deploy_core::workload::{Kind, ReasonCode};
 use deploy_testkit::World;
@@ -326,6 +328,61 @@ async fn a_job_that_runs_when_the_server_dies_is_followed_by_the_next() {
         assert_eq!(ended.status.state, State::Failed);
         assert_eq!(ended.status.exit_code, Some(3));
         assert_eq!(world.cluster.creations_of(task.id()), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deploy_that_was_done_is_answered_so_though_its_pods_cannot_be_listed() {
+    within(async {
+        let world = World::default();
+        let mut inventory = MockInventory::new();
+        inventory
+            .expect_pods_of()
+            .returning(|_| Err(InventoryError::Unavailable("nothing was seen yet".into())));
+        let builder = world.builder().inventory(Arc::new(inventory));
+        let server = Server::spawn(builder.build().unwrap());
+
+        let task = server.configure(&job("load"), false).await.unwrap();
+
+        assert!(task.status.holds);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_is_built_first_and_what_was_built_takes_the_place_of_a_lost_job() {
+    within(async {
+        let world = World::automatic();
+        let manifest = r#"{"name":"load","type":"job","image-destination":"registry.example/load:1"}"#;
+        world.put_manifest("demo", "load", manifest);
+        world.put_file("demo", "load/code/Dockerfile", "FROM scratch");
+        let mut images = MockImageBuilder::new();
+        images
+            .expect_build()
+            .times(2)
+            .returning(|_, _, _| Ok("registry.example/load@sha256:1".to_owned()));
+        let builder = world.builder().image_builder(Arc::new(images));
+        let server = Server::spawn(builder.build().unwrap());
+        let old = server.deploy(from_git("load")).await.unwrap();
+        assert_eq!(old.status.state, State::Building);
+        let old = world
+            .until_task(old.id(), |task| task.status.state.is_final())
+            .await;
+        assert_eq!(
+            old.status.image.as_deref(),
+            Some("registry.example/load@sha256:1")
+        );
+        // Somebody removed it by hand: it has finished, so nobody looks at it any more.
+        world.cluster.vanish(&object(Kind::Job, "load"));
+
+        let new = server.deploy(from_git("load")).await.unwrap();
+
+        world
+            .until_task(new.id(), |task| task.status.state == State::Succeeded)
+            .await;
+        let old = world.store.records().task(old.id()).cloned().unwrap();
+        assert_eq!(old.status.superseded_by, Some(new.id()));
     })
     .await;
 }
