@@ -8,4 +8,5 @@ pub mod builders;
 pub mod contract;
 pub mod crash;
 pub mod fixture;
+pub mod measure;
 pub mod memory;
