@@ -8,6 +8,7 @@ pub mod builders;
 pub mod contract;
 pub mod crash;
 pub mod fixture;
+pub mod measure;
 pub mod memory;
 pub mod world;
 

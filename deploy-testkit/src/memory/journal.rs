@@ -162,9 +162,8 @@ impl State {
         }
         let fate = self.script.pop_front().unwrap_or(Fate::Recorded);
         if matches!(fate, Fate::Recorded | Fate::AnswerLost | Fate::DiesAfter) {
-            match self.records.with(changes) {
-                Ok(next) => self.records = next,
-                Err(reason) => return unavailable(reason),
+            if let Err(reason) = self.records.record(changes) {
+                return unavailable(reason);
             }
             if let Some(Call::Commit { recorded, .. }) = self.calls.last_mut() {
                 *recorded = true;

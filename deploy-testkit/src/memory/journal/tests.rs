@@ -1,5 +1,6 @@
 //! The store in memory keeps the contract, and fails as it is told to.
 
+use deploy_core::pipeline::{RunEvent, RunState, StepEnd};
 use futures::FutureExt;
 
 use super::*;
@@ -81,4 +82,78 @@ async fn a_test_waits_for_a_record_by_event() {
     let (seen, committed) = futures::join!(seen, commit);
     committed.unwrap();
     assert_eq!(seen, builders::task_id(1));
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_at_its_last_change_leaves_everything_as_it_was() {
+    let store = MemoryStore::new();
+    let generation = store.lead().await.unwrap();
+    let task = |number: u64| builders::task().number(number).holds();
+    let step = task(2).name("step").step(builders::pipeline_id(1), 0).build();
+    let ended = |seq: u64, step: u32| Change::AppendEvent {
+        run: builders::pipeline_id(1),
+        seq,
+        event: RunEvent::StepEnded {
+            step,
+            end: StepEnd::Succeeded,
+        },
+    };
+    let known = [
+        Change::PutRun(Box::new(builders::run().build())),
+        ended(0, 0),
+        Change::PutTask(Box::new(task(1).build())),
+        Change::PutTask(Box::new(step.clone())),
+        Change::PutWork(Box::new(builders::work().build())),
+    ];
+    store.commit(&known, generation).await.unwrap();
+    let before = store.records();
+
+    let gone = builders::task().build().status;
+    let changes = [
+        Change::RemoveTasks(step.slot()),
+        Change::SetStatus {
+            task: builders::task_id(1),
+            status: Box::new(gone),
+            live: false,
+        },
+        Change::PutTask(Box::new(task(3).build())),
+        Change::RemoveTasks(task(3).build().slot()),
+        Change::PutRun(Box::new(builders::run().number(2).build())),
+        Change::AppendEvent {
+            run: builders::pipeline_id(2),
+            seq: 0,
+            event: RunEvent::Kill { cleanup: false },
+        },
+        Change::SetRun {
+            run: builders::pipeline_id(1),
+            status: builders::run().state(RunState::Failed).build().status,
+        },
+        ended(1, 1),
+        ended(2, 2),
+        Change::RemoveWorksBefore(builders::time(60)),
+        Change::PutWork(Box::new(builders::work().number(2).build())),
+        // The one before it is missing.
+        ended(9, 9),
+    ];
+    assert!(store.commit(&changes, generation).await.is_err());
+    assert_eq!(store.records(), before);
+
+    let (_, sound) = changes.split_last().unwrap();
+    store.commit(sound, generation).await.unwrap();
+    assert_ne!(store.records(), before);
+}
+
+#[tokio::test]
+async fn a_place_taken_by_a_second_task_is_refused_and_stays_the_first_ones() {
+    let store = MemoryStore::new();
+    let generation = store.lead().await.unwrap();
+    let put = |number: u64| Change::PutTask(Box::new(builders::task().number(number).holds().build()));
+    store.commit(&[put(1)], generation).await.unwrap();
+    assert!(store.commit(&[put(2)], generation).await.is_err());
+    let slot = builders::task().build().slot();
+    assert_eq!(
+        store.records().holder(&slot).map(Task::id),
+        Some(builders::task_id(1))
+    );
+    assert_eq!(store.records().tasks().count(), 1);
 }
