@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::{Server, advance, deployment, job, object, pass_until, settle, within};
 use deploy_core::ErrorCode;
+use deploy_core::pipeline::RunState;
 use deploy_core::ports::{MockTasks, RecordsError};
 use deploy_core::task::State;
 use deploy_core::workload::Kind;
@@ -196,6 +197,70 @@ async fn a_replacement_waits_for_the_record_it_replaces() {
         assert_eq!(old.status.superseded_by, Some(new.id()));
         assert!(new.status.holds);
         assert_eq!(world.cluster.creations().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_done_although_it_was_recorded() {
+    within(async {
+        let world = World::default();
+        world.put_manifest("demo", "job", job("job"));
+        world.put_pipeline(
+            "demo",
+            "all",
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"}]}"#,
+        );
+        let server = Server::start(&world);
+        settle().await;
+        world.store.script([Fate::AnswerLost]);
+        let deploy = server.configure(&job("load"), false).await.unwrap_err();
+        assert_eq!(deploy.code, ErrorCode::StorageUnavailable);
+        advance(&world, 1).await;
+        world.store.script([Fate::AnswerLost]);
+        let run = server.run("all").await.unwrap_err();
+        assert_eq!(run.code, ErrorCode::StorageUnavailable);
+        advance(&world, 1).await;
+        server.crash().await;
+        let server = Server::start(&world);
+        advance(&world, 60).await;
+
+        assert!(world.cluster.creations().is_empty());
+        assert!(world.store.records().tasks().all(|task| !task.is_live()));
+        let runs = world.store.records();
+        assert!(runs.runs().all(|run| run.status.state == RunState::Killed));
+        server.configure(&job("load"), false).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_events_whose_commit_was_not_answered() {
+    within(async {
+        let world = World::default();
+        world.put_manifest("demo", "job", job("job"));
+        world.put_pipeline(
+            "demo",
+            "all",
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"},
+                {"name":"b","namespacetask":"demo/job"}]}"#,
+        );
+        let server = Server::start(&world);
+        let run = server.run("all").await.unwrap().run.id;
+        let a = world.until_step(run, "a", |task| task.status.holds).await;
+        let b = world.until_step(run, "b", |task| task.status.holds).await;
+        settle().await;
+        // The end of one step is recorded and not answered; then the other's comes, in its place in the order.
+        world.store.script([Fate::AnswerLost]);
+        world.cluster.end(&a.object(), 0);
+        settle().await;
+        world.cluster.end(&b.object(), 1);
+        settle().await;
+
+        let ended = pass_until(&world, world.until_ended(run)).await;
+
+        assert_eq!(ended.status.state, RunState::Failed);
+        assert_eq!(world.store.records().events(run).len(), 2);
     })
     .await;
 }

@@ -75,6 +75,15 @@ pub(super) struct Settled {
     pub(super) waiters: Vec<(TaskId, Waiter)>,
 }
 
+/// What users were told that it is not done.
+#[derive(Default)]
+pub(super) struct Refused {
+    /// New tasks that are no steps.
+    pub(super) tasks: Vec<TaskId>,
+    /// New runs.
+    pub(super) runs: Vec<PipelineId>,
+}
+
 impl Batch {
     /// A task is about to change.
     pub(super) fn touch_task(&mut self, task: &Task) {
@@ -217,9 +226,13 @@ impl Batch {
     }
 
     /// Nothing is recorded: puts everything back as it was, refuses whoever waits, and gives back what led here.
-    pub(super) fn undo(self, board: &mut Board) -> Vec<Input> {
+    pub(super) fn undo(self, board: &mut Board) -> (Vec<Input>, Refused) {
+        let mut refused = Refused::default();
         for (id, before) in self.tasks.before {
             let Some(status) = before else {
+                if board.task(id).is_some_and(|task| task.run().is_none()) {
+                    refused.tasks.push(id);
+                }
                 board.forget_task(id);
                 continue;
             };
@@ -230,6 +243,7 @@ impl Batch {
         }
         for (id, before) in self.runs.before {
             let Some(status) = before else {
+                refused.runs.push(id);
                 board.forget_run(id);
                 continue;
             };
@@ -245,6 +259,6 @@ impl Batch {
         for reply in self.replies {
             reply(Err(not_recorded()));
         }
-        self.inputs
+        (self.inputs, refused)
     }
 }
