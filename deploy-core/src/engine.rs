@@ -281,6 +281,7 @@ impl Desk {
         let unclear = self.unclear.get_or_insert_default();
         unclear.tasks.extend(refused.tasks);
         unclear.runs.extend(refused.runs);
+        unclear.deletes.extend(refused.deletes);
         self.time_backlog();
     }
 

@@ -235,32 +235,57 @@ async fn what_was_refused_is_not_done_although_it_was_recorded() {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_from_events_whose_commit_was_not_answered() {
+async fn a_delete_that_was_refused_is_not_done_although_it_was_recorded() {
+    within(async {
+        let world = World::automatic();
+        let server = Server::start(&world);
+        let task = server.configure(&deployment("web"), false).await.unwrap();
+        settle().await;
+        world.store.script([Fate::AnswerLost]);
+        let (namespace, name) = ("demo".parse().unwrap(), "web".parse().unwrap());
+        let caller = World::caller();
+        let delete = server
+            .deployer
+            .delete_task(&caller, Kind::Deployment, namespace, name);
+        assert_eq!(delete.await.unwrap_err().code, ErrorCode::StorageUnavailable);
+
+        advance(&world, 1).await;
+        server.crash().await;
+        let _server = Server::start(&world);
+        advance(&world, 60).await;
+
+        assert!(world.cluster.peek(&object(Kind::Deployment, "web")).is_some());
+        let record = world.store.records().task(task.id()).cloned().unwrap();
+        assert_eq!(record.status.intent, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_ends_though_its_kill_was_recorded_and_not_answered() {
     within(async {
         let world = World::default();
         world.put_manifest("demo", "job", job("job"));
         world.put_pipeline(
             "demo",
             "all",
-            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"},
-                {"name":"b","namespacetask":"demo/job"}]}"#,
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"}]}"#,
         );
         let server = Server::start(&world);
         let run = server.run("all").await.unwrap().run.id;
         let a = world.until_step(run, "a", |task| task.status.holds).await;
-        let b = world.until_step(run, "b", |task| task.status.holds).await;
         settle().await;
-        // The end of one step is recorded and not answered; then the other's comes, in its place in the order.
+        // The kill has a place in the run's order that the engine does not know of.
         world.store.script([Fate::AnswerLost]);
+        let caller = World::caller();
+        let kill = server.deployer.kill_pipeline(&caller, run, false).await;
+        assert_eq!(kill.unwrap_err().code, ErrorCode::StorageUnavailable);
         world.cluster.end(&a.object(), 0);
-        settle().await;
-        world.cluster.end(&b.object(), 1);
         settle().await;
 
         let ended = pass_until(&world, world.until_ended(run)).await;
 
-        assert_eq!(ended.status.state, RunState::Failed);
-        assert_eq!(world.store.records().events(run).len(), 2);
+        assert_eq!(ended.status.state, RunState::Killed);
     })
     .await;
 }

@@ -19,7 +19,7 @@ use crate::workload::{ObjectRef, Observed, Reason, ReasonCode, Uid};
 
 use super::Desk;
 use super::board::LiveRun;
-use super::inputs::Input;
+use super::inputs::{Input, IntentKind};
 
 /// How many objects are looked at side by side.
 const LOOKS_AT_ONCE: usize = 16;
@@ -69,16 +69,29 @@ impl Desk {
             }
         }
         let refused = self.unclear.take().unwrap_or_default();
-        for task in refused.tasks {
+        for task in refused.tasks.iter().copied() {
             let message = "the database did not say whether this was recorded; nothing was done";
             let reason = Reason::new(ReasonCode::Interrupted, message);
             self.feed(task, Event::Refused(reason));
         }
-        for run in refused.runs {
+        for task in refused.deletes.iter().copied() {
+            // Somebody whose delete was recorded may wait for the same task.
+            let is_wanted = self
+                .waiting
+                .get(&task)
+                .is_some_and(|waiters| waiters.iter().any(|waiter| waiter.waits_for(IntentKind::Delete)));
+            if is_wanted {
+                self.batch.wake(task);
+            } else {
+                self.feed(task, Event::DeleteAbandoned);
+            }
+        }
+        for run in refused.runs.iter().copied() {
             for (step, event) in self.happened(run, RunEvent::Kill { cleanup: false }) {
                 self.feed(step, event);
             }
         }
+        self.batch.revoke(refused);
         true
     }
 
@@ -87,6 +100,7 @@ impl Desk {
         let refused = |task: &Task| {
             self.unclear.as_ref().is_some_and(|refused| {
                 refused.tasks.contains(&task.id())
+                    || refused.deletes.contains(&task.id())
                     || task.run().is_some_and(|run| refused.runs.contains(&run))
             })
         };
