@@ -27,7 +27,7 @@ use crate::ports::{Generation, JournalError};
 
 pub(crate) use commands::{Command, Inbox};
 
-use batch::Batch;
+use batch::{Batch, Refused};
 use board::Board;
 use commands::Waiter;
 use inputs::{Input, IntentKind};
@@ -119,6 +119,7 @@ impl Engine {
             refusals: HashMap::new(),
             backlog: VecDeque::new(),
             backlog_is_timed: false,
+            unclear: None,
             generation,
             ports: self.ports,
             settings: self.settings,
@@ -185,6 +186,9 @@ struct Desk {
     backlog: VecDeque<Input>,
     /// Whether that time is being waited for.
     backlog_is_timed: bool,
+    /// Set when a commit failed: it may have been recorded all the same, so the record is read before anything else is
+    /// decided. Holds what was refused with it, which must not be done then.
+    unclear: Option<Refused>,
 }
 
 impl Desk {
@@ -272,7 +276,12 @@ impl Desk {
     /// Takes back what could not be recorded: commands are refused, everything else is taken in again later.
     fn undo(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        self.backlog.extend(batch.undo(&mut self.board));
+        let (inputs, refused) = batch.undo(&mut self.board);
+        self.backlog.extend(inputs);
+        let unclear = self.unclear.get_or_insert_default();
+        unclear.tasks.extend(refused.tasks);
+        unclear.runs.extend(refused.runs);
+        unclear.deletes.extend(refused.deletes);
         self.time_backlog();
     }
 
@@ -284,7 +293,7 @@ impl Desk {
 
     /// One timer, however many turns fail: a store that is away is not asked more often for it.
     fn time_backlog(&mut self) {
-        if self.backlog.is_empty() || self.backlog_is_timed {
+        if self.backlog_is_timed {
             return;
         }
         self.backlog_is_timed = true;

@@ -75,7 +75,9 @@ async fn live(seed: u64) {
             10 | 11 => world
                 .cluster
                 .fail_next(numbers.pick(&VERBS), numbers.pick(&faults())),
-            12 => world.store.script([Fate::Refused]),
+            12 => world
+                .store
+                .script([numbers.pick(&[Fate::Refused, Fate::AnswerLost])]),
             13 => world.cluster.lose_events(numbers.below(4)),
             14 if numbers.below(3) == 0 => {
                 server.crash().await;

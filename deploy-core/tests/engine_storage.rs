@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::{Server, advance, deployment, job, object, pass_until, settle, within};
 use deploy_core::ErrorCode;
+use deploy_core::pipeline::RunState;
 use deploy_core::ports::{MockTasks, RecordsError};
 use deploy_core::task::State;
 use deploy_core::workload::Kind;
@@ -196,6 +197,95 @@ async fn a_replacement_waits_for_the_record_it_replaces() {
         assert_eq!(old.status.superseded_by, Some(new.id()));
         assert!(new.status.holds);
         assert_eq!(world.cluster.creations().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_done_although_it_was_recorded() {
+    within(async {
+        let world = World::default();
+        world.put_manifest("demo", "job", job("job"));
+        world.put_pipeline(
+            "demo",
+            "all",
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"}]}"#,
+        );
+        let server = Server::start(&world);
+        settle().await;
+        world.store.script([Fate::AnswerLost]);
+        let deploy = server.configure(&job("load"), false).await.unwrap_err();
+        assert_eq!(deploy.code, ErrorCode::StorageUnavailable);
+        advance(&world, 1).await;
+        world.store.script([Fate::AnswerLost]);
+        let run = server.run("all").await.unwrap_err();
+        assert_eq!(run.code, ErrorCode::StorageUnavailable);
+        advance(&world, 1).await;
+        server.crash().await;
+        let server = Server::start(&world);
+        advance(&world, 60).await;
+
+        assert!(world.cluster.creations().is_empty());
+        assert!(world.store.records().tasks().all(|task| !task.is_live()));
+        let runs = world.store.records();
+        assert!(runs.runs().all(|run| run.status.state == RunState::Killed));
+        server.configure(&job("load"), false).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delete_that_was_refused_is_not_done_although_it_was_recorded() {
+    within(async {
+        let world = World::automatic();
+        let server = Server::start(&world);
+        let task = server.configure(&deployment("web"), false).await.unwrap();
+        settle().await;
+        world.store.script([Fate::AnswerLost]);
+        let (namespace, name) = ("demo".parse().unwrap(), "web".parse().unwrap());
+        let caller = World::caller();
+        let delete = server
+            .deployer
+            .delete_task(&caller, Kind::Deployment, namespace, name);
+        assert_eq!(delete.await.unwrap_err().code, ErrorCode::StorageUnavailable);
+
+        advance(&world, 1).await;
+        server.crash().await;
+        let _server = Server::start(&world);
+        advance(&world, 60).await;
+
+        assert!(world.cluster.peek(&object(Kind::Deployment, "web")).is_some());
+        let record = world.store.records().task(task.id()).cloned().unwrap();
+        assert_eq!(record.status.intent, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_ends_though_its_kill_was_recorded_and_not_answered() {
+    within(async {
+        let world = World::default();
+        world.put_manifest("demo", "job", job("job"));
+        world.put_pipeline(
+            "demo",
+            "all",
+            r#"{"name":"all","tasks":[{"name":"a","namespacetask":"demo/job"}]}"#,
+        );
+        let server = Server::start(&world);
+        let run = server.run("all").await.unwrap().run.id;
+        let a = world.until_step(run, "a", |task| task.status.holds).await;
+        settle().await;
+        // The kill has a place in the run's order that the engine does not know of.
+        world.store.script([Fate::AnswerLost]);
+        let caller = World::caller();
+        let kill = server.deployer.kill_pipeline(&caller, run, false).await;
+        assert_eq!(kill.unwrap_err().code, ErrorCode::StorageUnavailable);
+        world.cluster.end(&a.object(), 0);
+        settle().await;
+
+        let ended = pass_until(&world, world.until_ended(run)).await;
+
+        assert_eq!(ended.status.state, RunState::Killed);
     })
     .await;
 }

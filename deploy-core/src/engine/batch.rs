@@ -35,6 +35,8 @@ pub(super) struct Batch {
     inputs: Vec<Input>,
     /// Who waits for a task to settle, from when this is recorded.
     waiters: Vec<(TaskId, Waiter)>,
+    /// What this batch takes back, of what was refused in an earlier one.
+    revoked: Refused,
     /// Who waits for this to be recorded.
     replies: Vec<Reply>,
 }
@@ -73,6 +75,17 @@ pub(super) struct Settled {
     pub(super) works: Vec<WorkId>,
     pub(super) loads: Vec<Work>,
     pub(super) waiters: Vec<(TaskId, Waiter)>,
+}
+
+/// What users were told that it is not done.
+#[derive(Default)]
+pub(super) struct Refused {
+    /// New tasks that are no steps.
+    pub(super) tasks: Vec<TaskId>,
+    /// New runs.
+    pub(super) runs: Vec<PipelineId>,
+    /// Tasks that were to be deleted.
+    pub(super) deletes: Vec<TaskId>,
 }
 
 impl Batch {
@@ -126,6 +139,10 @@ impl Batch {
 
     pub(super) fn remove_works_before(&mut self, time: Timestamp) {
         self.extra.push(Change::RemoveWorksBefore(time));
+    }
+
+    pub(super) fn revoke(&mut self, refused: Refused) {
+        self.revoked = refused;
     }
 
     pub(super) fn wake(&mut self, id: TaskId) {
@@ -217,9 +234,13 @@ impl Batch {
     }
 
     /// Nothing is recorded: puts everything back as it was, refuses whoever waits, and gives back what led here.
-    pub(super) fn undo(self, board: &mut Board) -> Vec<Input> {
+    pub(super) fn undo(self, board: &mut Board) -> (Vec<Input>, Refused) {
+        let mut refused = self.revoked;
         for (id, before) in self.tasks.before {
             let Some(status) = before else {
+                if board.task(id).is_some_and(|task| task.run().is_none()) {
+                    refused.tasks.push(id);
+                }
                 board.forget_task(id);
                 continue;
             };
@@ -230,6 +251,7 @@ impl Batch {
         }
         for (id, before) in self.runs.before {
             let Some(status) = before else {
+                refused.runs.push(id);
                 board.forget_run(id);
                 continue;
             };
@@ -239,12 +261,15 @@ impl Batch {
                 live.run.status = status;
             }
         }
-        for (_, waiter) in self.waiters {
+        for (id, waiter) in self.waiters {
+            if matches!(waiter, Waiter::Delete { .. }) {
+                refused.deletes.push(id);
+            }
             waiter.refuse(not_recorded());
         }
         for reply in self.replies {
             reply(Err(not_recorded()));
         }
-        self.inputs
+        (self.inputs, refused)
     }
 }

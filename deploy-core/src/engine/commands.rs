@@ -13,9 +13,9 @@ use crate::task::{Intent, Status, Task};
 use crate::work::Work;
 use crate::workload::{Deleted, Kind, ObjectRef, Slot};
 
-use super::Desk;
 use super::board::LiveRun;
 use super::inputs::IntentKind;
+use super::{Desk, not_recorded};
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -49,6 +49,20 @@ pub(crate) enum Command {
     },
     /// Load a document; answered when it is recorded that it is wanted.
     Load { work: Box<Work>, answer: Answer<()> },
+}
+
+impl Command {
+    fn refuse(self, error: &Error) {
+        // Whoever asked may have gone.
+        match self {
+            Self::Deploy { answer, .. } => drop(answer.send(Err(error.echo()))),
+            Self::Delete { answer, .. } => drop(answer.send(Err(error.echo()))),
+            Self::Forget { answer, .. } | Self::Run { answer, .. } | Self::Load { answer, .. } => {
+                drop(answer.send(Err(error.echo())));
+            }
+            Self::Kill { answer, .. } => drop(answer.send(Err(error.echo()))),
+        }
+    }
 }
 
 /// The way in, for use cases.
@@ -106,6 +120,10 @@ impl Waiter {
 
 impl Desk {
     pub(super) async fn command(&mut self, command: Command) {
+        if !self.clear_up().await {
+            command.refuse(&not_recorded());
+            return;
+        }
         match command {
             Command::Deploy {
                 task,

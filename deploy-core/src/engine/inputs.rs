@@ -100,6 +100,10 @@ impl From<&Intent> for IntentKind {
 impl Desk {
     /// Takes one input in.
     pub(super) async fn take(&mut self, input: Input) {
+        if self.unclear.is_some() && !matches!(input, Input::Backlog) {
+            self.take_later(input);
+            return;
+        }
         if let Input::Done(_, intent, outcome) = &input
             && let Some(older) = older_task(intent, outcome)
             && let Err(error) = self.recall(older).await
@@ -142,6 +146,10 @@ impl Desk {
             Input::Loaded(work) => self.batch.put_work(*work),
             Input::Backlog => {
                 self.backlog_is_timed = false;
+                if !self.clear_up().await {
+                    self.time_backlog();
+                    return;
+                }
                 for input in std::mem::take(&mut self.backlog) {
                     Box::pin(self.take(input)).await;
                 }

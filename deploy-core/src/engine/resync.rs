@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use futures::stream::{self, StreamExt};
 
 use crate::names::TaskId;
+use crate::pipeline::RunEvent;
 use crate::pipeline::graph::{Graph, GraphError, Node};
 use crate::pipeline::run::Progress;
 use crate::ports::{Cluster, ClusterError, Freshness, OpenRun, Recovery};
@@ -14,11 +15,11 @@ use crate::task::Task;
 use crate::task::lifecycle::Event;
 use crate::usecase::load_configuration;
 use crate::work::Work;
-use crate::workload::{ObjectRef, Observed, Uid};
+use crate::workload::{ObjectRef, Observed, Reason, ReasonCode, Uid};
 
 use super::Desk;
 use super::board::LiveRun;
-use super::inputs::Input;
+use super::inputs::{Input, IntentKind};
 
 /// How many objects are looked at side by side.
 const LOOKS_AT_ONCE: usize = 16;
@@ -37,6 +38,72 @@ impl Desk {
             works = works.len(),
             "resuming"
         );
+        self.take_up(tasks, runs);
+        for work in works {
+            self.load(work);
+        }
+        self.look_at_everything();
+        self.work.push(Box::pin(async { Input::JanitorDue }));
+    }
+
+    /// Reads the record again where a commit may or may not have been recorded, and goes on from what it says. What was
+    /// refused and is there all the same is taken back. Answers whether the record is known now.
+    pub(super) async fn clear_up(&mut self) -> bool {
+        if self.unclear.is_none() {
+            return true;
+        }
+        let recovery = match self.ports.journal.recover().await {
+            Ok(recovery) => recovery,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "what was recorded cannot be read");
+                return false;
+            }
+        };
+        let before = std::mem::take(&mut self.board);
+        self.take_up(recovery.tasks, recovery.runs);
+        // What is under way for a task that has ended is still to be told.
+        for task in before.tasks() {
+            if self.is_in_flight(task.id()) && self.board.task(task.id()).is_none() {
+                self.board.put_task(task.clone());
+            }
+        }
+        let refused = self.unclear.take().unwrap_or_default();
+        for task in refused.tasks.iter().copied() {
+            let message = "the database did not say whether this was recorded; nothing was done";
+            let reason = Reason::new(ReasonCode::Interrupted, message);
+            self.feed(task, Event::Refused(reason));
+        }
+        for task in refused.deletes.iter().copied() {
+            // Somebody whose delete was recorded may wait for the same task.
+            let is_wanted = self
+                .waiting
+                .get(&task)
+                .is_some_and(|waiters| waiters.iter().any(|waiter| waiter.waits_for(IntentKind::Delete)));
+            if is_wanted {
+                self.batch.wake(task);
+            } else {
+                self.feed(task, Event::DeleteAbandoned);
+            }
+        }
+        for run in refused.runs.iter().copied() {
+            for (step, event) in self.happened(run, RunEvent::Kill { cleanup: false }) {
+                self.feed(step, event);
+            }
+        }
+        self.batch.revoke(refused);
+        true
+    }
+
+    /// Takes up what is live; what was refused is not begun.
+    fn take_up(&mut self, tasks: Vec<Task>, runs: Vec<OpenRun>) {
+        let refused = |task: &Task| {
+            self.unclear.as_ref().is_some_and(|refused| {
+                refused.tasks.contains(&task.id())
+                    || refused.deletes.contains(&task.id())
+                    || task.run().is_some_and(|run| refused.runs.contains(&run))
+            })
+        };
         let mut all = Vec::new();
         for OpenRun { run, steps, events } in runs {
             let id = run.id;
@@ -61,7 +128,8 @@ impl Desk {
         all.extend(tasks);
         // In the order in which they were accepted, so that those that want the same place take turns as before.
         all.sort_by_key(Task::id);
-        let ids: Vec<TaskId> = all.iter().filter(|task| task.is_live()).map(Task::id).collect();
+        let beginning = all.iter().filter(|task| task.is_live() && !refused(task));
+        let ids: Vec<TaskId> = beginning.map(Task::id).collect();
         for task in all.into_iter().filter(Task::is_live) {
             self.board.put_task(task);
         }
@@ -69,11 +137,6 @@ impl Desk {
             self.launch(id);
             self.time_rollout(id);
         }
-        for work in works {
-            self.load(work);
-        }
-        self.look_at_everything();
-        self.work.push(Box::pin(async { Input::JanitorDue }));
     }
 
     /// Looks at every object that is held, and plans the next time.
