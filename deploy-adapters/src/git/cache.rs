@@ -31,8 +31,17 @@ const REDIRECTS: &str = "http.followRedirects";
 pub(super) struct Cache {
     folder: PathBuf,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-    /// Held, not read: the lock ends with it.
-    _lock: File,
+    /// Held, not read.
+    lock: File,
+}
+
+impl Drop for Cache {
+    /// Closing would not do: a child of this process has the file open between its fork and its exec.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the git cache folder could not be unlocked");
+        }
+    }
 }
 
 /// The cache of one remote repository.
@@ -72,7 +81,7 @@ impl Cache {
         Ok(Self {
             folder,
             slots: Mutex::default(),
-            _lock: lock,
+            lock,
         })
     }
 
