@@ -245,6 +245,18 @@ pub struct ObjectRef {
     pub name: ResourceName,
 }
 
+impl ObjectRef {
+    /// The place it takes.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        Slot {
+            kind: self.kind.slot(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.kind, self.namespace, self.name)

@@ -303,11 +303,7 @@ const fn replicas(shape: &Shape) -> u32 {
 }
 
 fn slot_of(object: &ObjectRef) -> Slot {
-    Slot {
-        kind: object.kind.slot(),
-        namespace: object.namespace.clone(),
-        name: object.name.clone(),
-    }
+    object.slot()
 }
 
 fn source_error(error: SourceError) -> ClusterError {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use deploy_core::error::BoxError;
 use deploy_core::names::{Namespace, TaskId};
 use deploy_core::ports::{Inventory, InventoryError, Listed, Logs, LogsError};
-use deploy_core::workload::{ObjectRef, Pod, Slot};
+use deploy_core::workload::{ObjectRef, Pod};
 
 use super::LocalCluster;
 use super::code::blocking;
@@ -63,11 +63,7 @@ impl Inventory for LocalCluster {
 impl Logs for LocalCluster {
     /// One pod's log as it is; of several, each under a line with its name, as tail(1) shows several files.
     async fn tail(&self, object: &ObjectRef, task: TaskId, lines: usize) -> Result<String, LogsError> {
-        let slot = Slot {
-            kind: object.kind.slot(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        };
+        let slot = object.slot();
         let Some(found) = self.node.object(&slot) else {
             return Err(LogsError::NotFound);
         };

@@ -154,11 +154,7 @@ impl Board {
         let written = observed.task.filter(|id| self.tasks.contains_key(id));
         written.or_else(|| {
             let object = &observed.object;
-            let slot = Slot {
-                kind: object.kind.slot(),
-                namespace: object.namespace.clone(),
-                name: object.name.clone(),
-            };
+            let slot = object.slot();
             self.slots.get(&slot)?.holder
         })
     }

@@ -232,11 +232,7 @@ impl Desk {
     }
 
     async fn holder_to_delete(&mut self, object: &ObjectRef) -> Result<Option<TaskId>, Error> {
-        let slot = Slot {
-            kind: object.kind.slot(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        };
+        let slot = object.slot();
         if self
             .board
             .slot(&slot)

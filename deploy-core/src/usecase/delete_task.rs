@@ -6,7 +6,7 @@ use crate::engine::Command;
 use crate::error::{Error, ErrorCode};
 use crate::names::{Namespace, ResourceName};
 use crate::ports::ClusterError;
-use crate::workload::{Deleted, Kind, ObjectRef, Slot};
+use crate::workload::{Deleted, Kind, ObjectRef};
 
 use super::cluster_unavailable;
 
@@ -46,11 +46,7 @@ impl Deployer {
 
     /// Nothing is recorded as holding the name: removes what is of ours under it, and the records that are left.
     async fn delete_unrecorded(&self, object: ObjectRef) -> Result<Vec<Deleted>, Error> {
-        let slot = Slot {
-            kind: object.kind.slot(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        };
+        let slot = object.slot();
         let deleted = match self.ports.cluster.delete(&object, None).await {
             Ok(deleted) => deleted,
             Err(ClusterError::NotOurs) => Vec::new(),

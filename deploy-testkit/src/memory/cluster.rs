@@ -400,9 +400,5 @@ fn first_condition(workload: &Workload, automatic: bool, now: Timestamp) -> Cond
 }
 
 fn slot_of(object: &ObjectRef) -> Slot {
-    Slot {
-        kind: object.kind.slot(),
-        namespace: object.namespace.clone(),
-        name: object.name.clone(),
-    }
+    object.slot()
 }
