@@ -77,6 +77,7 @@ pub mod manifest;
 pub mod names;
 pub mod pipeline;
 pub mod ports;
+pub mod secret;
 pub mod task;
 pub mod usecase;
 pub mod work;
