@@ -181,7 +181,7 @@ impl Server {
         let engine_stop = CancellationToken::new();
         let driven = tokio::spawn(engine.run(engine_stop.clone().cancelled_owned()));
         let stop = CancellationToken::new();
-        let serving = bound.serve(config, deployer, stop.clone());
+        let serving = bound.serve(config, deployer, None, stop.clone());
         let until = async {
             let outcome = until.await;
             stop.cancel();

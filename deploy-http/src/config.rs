@@ -3,10 +3,10 @@
 //! it by a test.
 
 mod git_base;
+mod listen;
 mod values;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,9 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use deploy_core::names::Branch;
 
 pub use git_base::GitBase;
+pub use listen::Listen;
 use values::{duration, positive, size, sqlite_file};
-
-use crate::identity::{ProtectReads, Trust};
 
 /// What the binary was asked to do.
 #[derive(Debug, Subcommand)]
@@ -63,46 +62,6 @@ pub struct Demo {
     pub once: bool,
     #[command(flatten)]
     pub config: Config,
-}
-
-/// Where it listens, and whom it believes there.
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "the fields' help says it")]
-pub struct Listen {
-    /// The internal listener; port 0 picks one
-    #[arg(
-        long,
-        env = "DEPLOY_LISTEN",
-        value_name = "ADDR",
-        default_value = DEFAULT_LISTEN
-    )]
-    pub listen: SocketAddr,
-    /// Who may assert the Identity header
-    #[arg(
-        long,
-        env = "DEPLOY_TRUST_IDENTITY",
-        value_name = "MODE",
-        default_value = "loopback"
-    )]
-    pub trust_identity: Trust,
-    /// Which reads need an identity
-    #[arg(
-        long,
-        env = "DEPLOY_PROTECT_READS",
-        value_name = "WHICH",
-        default_value = "external"
-    )]
-    pub protect_reads: ProtectReads,
-}
-
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-
-impl Listen {
-    /// Whether nobody asked for another address.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        self.listen.to_string() == DEFAULT_LISTEN
-    }
 }
 
 /// Where manifests and code come from.
@@ -327,23 +286,7 @@ struct Cli {
 impl Config {
     /// What no single flag can tell.
     fn check(&self) -> Result<(), Stop> {
-        let Listen {
-            listen,
-            trust_identity,
-            ..
-        } = &self.listen;
-        if !listen.ip().is_loopback() && *trust_identity == Trust::Loopback {
-            return Err(Stop::wrong(format!(
-                "--listen {listen} is not a loopback address, so --trust-identity loopback would believe nobody; \
-                 listen on 127.0.0.1, or say --trust-identity nobody"
-            )));
-        }
-        if !listen.ip().is_loopback() && self.cluster.cluster == ClusterKind::Local {
-            return Err(Stop::wrong(format!(
-                "--listen {listen} is not a loopback address, and --cluster local runs commands as this user for \
-                 whoever can reach it; listen on 127.0.0.1"
-            )));
-        }
+        self.listen.check(self.cluster.cluster)?;
         match &self.git.git_base_url {
             Some(base) if base.is_plain_http_elsewhere() && !self.git.git_allow_http => Err(Stop::wrong(
                 "--git-base-url is http:// to another machine, where anyone on the way can change what is deployed; \

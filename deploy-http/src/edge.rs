@@ -17,7 +17,8 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::gate::{Call, Ends, Gate};
+use crate::browser::cors;
+use crate::gate::{Call, Ends, Found, Gate};
 use crate::handlers::Services;
 use crate::problem::{Asked, Problem};
 use crate::reply::{Reply, number};
@@ -33,11 +34,11 @@ pub struct Edge {
 impl Edge {
     /// An edge that lets requests in by `gate`. What changes state runs on `changes`, whether or not its client stays.
     #[must_use]
-    pub fn new(gate: Gate, services: Services, changes: TaskTracker) -> Self {
+    pub fn new(gate: Gate, services: Arc<Services>, changes: TaskTracker) -> Self {
         crate::router::prepare();
         Self {
             gate,
-            services: Arc::new(services),
+            services,
             changes,
         }
     }
@@ -52,14 +53,19 @@ impl Edge {
         let (request, body) = request.into_parts();
         let request_id = request_id(&request.headers);
         let (method, version) = (request.method.clone(), request.version);
-        let route = self.gate.route(ends, &request);
+        let reader = cors::reader(&request.headers, &self.gate.origins);
+        let found = self.gate.route(ends, &request);
         let asked = Asked {
             request_id: &request_id,
             verb: method.as_str(),
-            route: route.as_ref().map_or("-", |route| route.path),
+            route: found.as_ref().map_or("-", |found| found.route.path),
         };
-        let outcome = match route {
-            Ok(route) => self.carried_out(route, ends, request, body).await,
+        let prefix = found.as_ref().map_or("", |found| found.prefix);
+        let outcome = match found {
+            Ok(found) => match self.gate.preflight(&found, &request) {
+                Some(reply) => Ok(reply),
+                None => self.carried_out(found, ends, request, body).await,
+            },
             Err(problem) => Err(problem),
         };
         let mut reply = match outcome {
@@ -78,6 +84,8 @@ impl Edge {
                 problem.respond(asked)
             }
         };
+        put_before_location(&mut reply, prefix);
+        cors::share(&mut reply, reader, &self.gate.origins);
         finish(&mut reply, &request_id, version);
         if method == Method::HEAD {
             without_body(reply)
@@ -88,7 +96,7 @@ impl Edge {
 
     async fn carried_out<B>(
         &self,
-        route: &'static Route,
+        found: Found<'_>,
         ends: Ends,
         request: Parts,
         body: B,
@@ -97,7 +105,8 @@ impl Edge {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
     {
-        let admitted = AssertUnwindSafe(self.gate.admit(route, ends, request, body))
+        let route = found.route;
+        let admitted = AssertUnwindSafe(self.gate.admit(found, ends, request, body))
             .catch_unwind()
             .await;
         let call = admitted.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))?;
@@ -135,6 +144,33 @@ fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
+/// Not to be kept, not to be guessed at, not to be told to other sites, not to be embedded by them.
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// Handlers know paths without the prefix; a client finds them with it alone.
+fn put_before_location(reply: &mut Reply, prefix: &str) {
+    if prefix.is_empty() {
+        return;
+    }
+    if let Some(location) = reply.headers_mut().get_mut(header::LOCATION) {
+        let prefixed = [prefix.as_bytes(), location.as_bytes()].concat();
+        if let Ok(prefixed) = HeaderValue::from_maybe_shared(Bytes::from(prefixed)) {
+            *location = prefixed;
+        }
+    }
+}
+
 /// The headers every answer has.
 fn finish(reply: &mut Reply, request_id: &str, version: Version) {
     let closes = matches!(
@@ -145,11 +181,9 @@ fn finish(reply: &mut Reply, request_id: &str, version: Version) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    for (name, value) in ALWAYS {
+        headers.insert(name, value);
+    }
     if closes && version <= Version::HTTP_11 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -193,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn a_location_carries_the_prefix_that_the_request_had() {
+        for (prefix, expected) in [("", "/v1/x"), ("/apps/api", "/apps/api/v1/x")] {
+            let reply = crate::reply::text(String::new());
+            let mut reply = crate::reply::located(reply, "/v1/x").unwrap();
+            put_before_location(&mut reply, prefix);
+            assert_eq!(reply.headers()["location"], expected);
+        }
+    }
+
+    #[test]
     fn every_answer_says_that_it_is_not_to_be_kept_or_guessed_at() {
         let mut reply = crate::reply::text(String::new());
         finish(&mut reply, "r-1", Version::HTTP_11);
@@ -200,6 +244,8 @@ mod tests {
         assert_eq!(line("x-request-id"), "r-1");
         assert_eq!(line("cache-control"), "no-store");
         assert_eq!(line("x-content-type-options"), "nosniff");
+        assert_eq!(line("referrer-policy"), "no-referrer");
+        assert_eq!(line("cross-origin-resource-policy"), "same-origin");
         assert!(!reply.headers().contains_key("connection"));
         *reply.status_mut() = StatusCode::REQUEST_TIMEOUT;
         finish(&mut reply, "r-1", Version::HTTP_11);

@@ -1,5 +1,5 @@
 //! Everything that is checked before a handler runs, in the order of docs/api.md: Host 421, route 404, verb 405,
-//! identity 401, Accept 406, size and type 413 and 415, form and query 400. It calls no use case, so whatever it
+//! identity 401, cross-site 403, Accept 406, size and type 413 and 415, form and query 400. It calls no use case, so whatever it
 //! refuses has cost no call outward.
 
 use std::net::SocketAddr;
@@ -11,13 +11,17 @@ use deploy_core::error::BoxError;
 use deploy_core::names::Namespace;
 use hyper::Method;
 use hyper::body::Body;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 
+use crate::browser::cross_site::{self, Refusal};
+use crate::browser::{Origins, cors};
 use crate::forms::{BodyLimits, Form};
-use crate::identity::{IdentityRules, check_host};
+use crate::identity::{Believed, Credential, IdentityRules, check_host};
+use crate::prefix::Prefix;
 use crate::problem::{EdgeCode, Problem};
 use crate::query::Query;
+use crate::reply::Reply;
 use crate::router::{find, normalized, segment};
 use crate::routes::{Media, Route};
 use crate::text::percent_decoded;
@@ -31,12 +35,28 @@ pub struct Ends {
     pub peer: SocketAddr,
 }
 
-/// Lets requests in.
+/// Lets the requests of one listener in.
 pub struct Gate {
+    /// What stands before every path.
+    pub prefix: Prefix,
+    /// Whether a path without the prefix is none.
+    pub prefix_required: bool,
     /// Who is believed.
     pub identity: IdentityRules,
+    /// The origins, besides the server's own, whose pages may use the cookie.
+    pub origins: Origins,
     /// What a body may cost.
     pub body: BodyLimits,
+}
+
+/// The row a request is for.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    /// The row.
+    pub route: &'static Route,
+    /// What stood before the path.
+    pub prefix: &'a str,
+    path: String,
 }
 
 /// A request that was let in.
@@ -57,33 +77,39 @@ impl Gate {
     /// The row that a request is for.
     ///
     /// # Errors
-    /// 421, 404, 405.
-    pub fn route(&self, ends: Ends, request: &Parts) -> Result<&'static Route, Problem> {
+    /// 421, 404.
+    pub fn route(&self, ends: Ends, request: &Parts) -> Result<Found<'_>, Problem> {
         check_host(ends.local.ip(), request)?;
-        let route = find(&normalized(request.uri.path()));
-        let route = route.ok_or_else(|| {
+        let path = request.uri.path();
+        let (prefix, path) = match self.prefix.strip(path) {
+            Some(rest) => (self.prefix.as_str(), Some(rest)),
+            None if self.prefix_required => ("", None),
+            None => ("", Some(path)),
+        };
+        let path = path.map(normalized);
+        let found = path.and_then(|path| Some((find(&path)?, path.into_owned())));
+        let (route, path) = found.ok_or_else(|| {
             Problem::new(
                 EdgeCode::RouteNotFound,
                 "there is no such route; docs/api.md lists them",
             )
         })?;
-        if route.methods().contains(&request.method) {
-            return Ok(route);
-        }
-        let methods: Vec<&str> = route.methods().iter().map(Method::as_str).collect();
-        let allow = methods.join(", ");
-        let problem = Problem::new(EdgeCode::VerbNotAllowed, format!("this route answers to {allow}"));
-        let allow = HeaderValue::from_str(&allow).map_err(Problem::bug)?;
-        Err(problem.with_header(header::ALLOW, allow))
+        Ok(Found { route, prefix, path })
+    }
+
+    /// The answer to a browser that asks what a page of another origin may do.
+    #[must_use]
+    pub fn preflight(&self, found: &Found<'_>, request: &Parts) -> Option<Reply> {
+        cors::preflight(found.route, &request.method, &request.headers, &self.origins)
     }
 
     /// Lets a request through to the handler of its row.
     ///
     /// # Errors
-    /// 401, 406, 408, 413, 415, 400, 503.
+    /// 405, 401, 403, 406, 408, 413, 415, 400, 503.
     pub async fn admit<B>(
         &self,
-        route: &'static Route,
+        found: Found<'_>,
         ends: Ends,
         request: Parts,
         body: B,
@@ -92,11 +118,20 @@ impl Gate {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
     {
+        let Found { route, path, .. } = found;
+        if !route.methods().contains(&request.method) {
+            let allow = route.allow();
+            let detail = format!("this route answers to {}", allow.to_str().unwrap_or_default());
+            return Err(Problem::new(EdgeCode::VerbNotAllowed, detail).with_header(header::ALLOW, allow));
+        }
+        let believed = self.identity.caller(route.access, &request.headers, ends).await?;
+        if believed
+            .as_ref()
+            .is_some_and(|believed| believed.by == Credential::Cookie)
+        {
+            self.check_site(route, &request)?;
+        }
         let headers = request.headers;
-        let caller = self
-            .identity
-            .caller(route.access, &headers, ends.peer.ip())
-            .await?;
         if !accepts(&headers, route.shape.media) {
             let detail = format!("this route answers with {}", media_type(route.shape.media));
             return Err(Problem::new(EdgeCode::NotAcceptable, detail));
@@ -108,14 +143,33 @@ impl Gate {
             Form::default()
         };
         let query = Query::parse(request.uri.query().unwrap_or_default(), route.shape.query)?;
-        let path = normalized(request.uri.path()).into_owned();
         Ok(Call {
             route,
             path,
-            caller,
+            caller: believed.map(|Believed { caller, .. }| caller),
             query,
             form,
             headers,
+        })
+    }
+
+    /// A cookie says who asks, and not that they meant to: what it may change, pages of this server and of the allowed
+    /// origins alone may ask for.
+    fn check_site(&self, route: &Route, request: &Parts) -> Result<(), Problem> {
+        if !route.access.changes() && request.method != Method::POST {
+            return Ok(());
+        }
+        cross_site::check(request, &self.origins).map_err(|refusal| {
+            let detail = match refusal {
+                Refusal::Prefetch => {
+                    "a browser asks for this beforehand; it is carried out when somebody does"
+                }
+                Refusal::CrossSite => {
+                    "a page of another site asks for this with somebody's cookie; send the token as \
+                     `Authorization: Bearer`, or have the page's origin allowed (--allowed-origin)"
+                }
+            };
+            Problem::new(EdgeCode::CrossSite, detail)
         })
     }
 }

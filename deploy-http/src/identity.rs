@@ -1,6 +1,8 @@
 //! Who asks, as far as a request is believed. A bad token or a bad header never falls through to anonymous, and a
 //! header that is not to be believed is ignored, never compared. It authorizes nothing: that is the core's.
 
+mod trust;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,17 +12,11 @@ use deploy_core::ports::{TokenError, TokenVerifier};
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 
+pub use trust::{Network, Trust};
+
+use crate::gate::Ends;
 use crate::problem::{EdgeCode, Problem};
 use crate::routes::Access;
-
-/// Who may assert the Identity header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Trust {
-    /// Any process of this machine: a peer whose address is a loopback one.
-    Loopback,
-    /// Nobody: the header is ignored.
-    Nobody,
-}
 
 /// Which reads need an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,10 +33,30 @@ pub enum ProtectReads {
 pub struct IdentityRules {
     /// Who may assert the Identity header.
     pub trust: Trust,
-    /// Which reads need an identity.
-    pub protect_reads: ProtectReads,
+    /// Whether reads need an identity.
+    pub reads_protected: bool,
     /// Checks tokens; `None` = no token is believed.
     pub tokens: Option<Arc<dyn TokenVerifier>>,
+}
+
+/// Who asks, and what for they are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Believed {
+    /// Who.
+    pub caller: Caller,
+    /// What for.
+    pub by: Credential,
+}
+
+/// What somebody is believed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The cookie, which a browser sends along whichever page asks.
+    Cookie,
+    /// `Authorization: Bearer`, which is sent on purpose.
+    Bearer,
+    /// The Identity header, likewise.
+    Header,
 }
 
 impl IdentityRules {
@@ -53,52 +69,71 @@ impl IdentityRules {
         &self,
         access: Access,
         headers: &HeaderMap,
-        peer: IpAddr,
-    ) -> Result<Option<Caller>, Problem> {
+        ends: Ends,
+    ) -> Result<Option<Believed>, Problem> {
         if access == Access::Open {
             return Ok(None);
         }
         let from_token = match token(headers)? {
-            Some(token) => Some(self.verified(token).await?),
+            Some((token, by)) => Some(Believed {
+                caller: self.verified(token).await?,
+                by,
+            }),
             None => None,
         };
-        let from_header = if self.believes(headers, peer) {
+        let from_header = if self.believes(headers, ends) {
             asserted(headers)?
         } else {
             None
         };
-        let caller = match (from_token, from_header) {
-            (Some(token), Some(header)) if !same(&token.identity, &header) => {
+        let believed = match (from_token, from_header) {
+            (Some(token), Some(header)) if !same(&token.caller.identity, &header) => {
                 return Err(Problem::new(
                     EdgeCode::IdentityConflict,
                     "the token and the Identity header name different people; send one of them",
                 ));
             }
             (Some(token), _) => Some(token),
-            (None, Some(identity)) => Some(Caller {
-                identity,
-                groups: Vec::new(),
+            (None, Some(identity)) => Some(Believed {
+                caller: Caller {
+                    identity,
+                    groups: Vec::new(),
+                },
+                by: Credential::Header,
             }),
             (None, None) => None,
         };
-        let needed = access.changes() || self.protect_reads == ProtectReads::All;
-        if needed && caller.is_none() {
-            return Err(Problem::new(EdgeCode::IdentityRequired, self.cure(headers, peer)));
+        if believed.is_none() && self.needed(access) {
+            return Err(Problem::new(EdgeCode::IdentityRequired, self.cure(headers, ends)));
         }
-        Ok(caller)
+        Ok(believed)
     }
 
-    fn believes(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
-        self.trust == Trust::Loopback && peer.to_canonical().is_loopback() && !forwarded(headers)
+    /// Whether a route of that access needs an identity here.
+    #[must_use]
+    pub const fn needed(&self, access: Access) -> bool {
+        match access {
+            Access::Open => false,
+            Access::Read => self.reads_protected,
+            Access::Change | Access::Delete => true,
+        }
     }
 
-    fn cure(&self, headers: &HeaderMap, peer: IpAddr) -> &'static str {
-        if self.believes(headers, peer) {
-            "this route needs an identity; send the header `Identity: you@example.com`"
-        } else if headers.contains_key(IDENTITY) {
-            "this route needs an identity; an Identity header is not believed from here"
-        } else {
-            "this route needs an identity, and no Identity header is believed from here"
+    /// Whether an Identity header is believed. On a loopback listener what a proxy has passed on is not: its peer is the
+    /// proxy, whoever asks.
+    fn believes(&self, headers: &HeaderMap, ends: Ends) -> bool {
+        let loopback = ends.local.ip().to_canonical().is_loopback();
+        self.trust.includes(ends.peer.ip()) && !(loopback && forwarded(headers))
+    }
+
+    fn cure(&self, headers: &HeaderMap, ends: Ends) -> &'static str {
+        match (self.believes(headers, ends), self.tokens.is_some()) {
+            (true, _) => "this route needs an identity; send the header `Identity: you@example.com`",
+            (false, true) => {
+                "this route needs an identity: the cookie `authtoken` or `Authorization: Bearer`; \
+                 no Identity header is believed from here"
+            }
+            (false, false) => "this route needs an identity, and no Identity header is believed from here",
         }
     }
 
@@ -166,7 +201,7 @@ const IDENTITY: &str = "identity";
 const COOKIE: &[u8] = b"authtoken";
 
 /// The one token of a request: the cookie's, or the Bearer's.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+fn token(headers: &HeaderMap) -> Result<Option<(&str, Credential)>, Problem> {
     let cookies = headers
         .get_all(header::COOKIE)
         .iter()
@@ -183,15 +218,17 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         let ends = rest.first().is_none_or(|byte| *byte == b' ');
         (ends && scheme.eq_ignore_ascii_case(b"bearer")).then_some(rest)
     });
+    let cookies = cookies.map(|token| (token, Credential::Cookie));
+    let bearers = bearers.map(|token| (token, Credential::Bearer));
     let mut tokens = cookies.chain(bearers);
     let first = tokens.next();
     if tokens.next().is_some() {
         let detail = "the request carries more than one token; send one, as the cookie or as Authorization";
         return Err(Problem::new(EdgeCode::InvalidToken, detail));
     }
-    match first.map(|token| std::str::from_utf8(token.trim_ascii())) {
+    match first.map(|(token, by)| (std::str::from_utf8(token.trim_ascii()), by)) {
         None => Ok(None),
-        Some(Ok(token)) if !token.is_empty() => Ok(Some(token)),
+        Some((Ok(token), by)) if !token.is_empty() => Ok(Some((token, by))),
         Some(_) => Err(Problem::new(
             EdgeCode::InvalidToken,
             "the token is empty or not text",

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod check;
 pub mod compose;
 pub mod conditional;
@@ -19,6 +20,7 @@ pub mod gate;
 pub mod handlers;
 pub mod identity;
 pub mod logging;
+pub mod prefix;
 pub mod problem;
 pub mod query;
 pub mod reply;

@@ -39,7 +39,7 @@ pub fn with_body(status: StatusCode, media: HeaderValue, body: impl Into<Bytes>)
     reply
 }
 
-/// The same answer, saying where the state of what it began is found. The one place to put a prefix before it.
+/// The same answer, saying where the state of what it began is found. The edge puts the request's prefix before it.
 ///
 /// # Errors
 /// A bug, where the path is no header value.

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hyper::Method;
+use hyper::header::HeaderValue;
 
 use crate::gate::Call;
 use crate::handlers::{Services, deletes, lists, pipelines, system, tasks, templates, works};
@@ -116,11 +117,23 @@ impl Route {
     /// Every method it answers to.
     #[must_use]
     pub const fn methods(&self) -> &'static [Method] {
+        self.answers_to().0
+    }
+
+    /// The same, as the Allow header writes them.
+    #[must_use]
+    pub const fn allow(&self) -> HeaderValue {
+        HeaderValue::from_static(self.answers_to().1)
+    }
+
+    const fn answers_to(&self) -> (&'static [Method], &'static str) {
         match (self.verb, self.access) {
-            (Verb::Post, _) => &[Method::POST],
-            (Verb::Get, Access::Open | Access::Read) => &[Method::GET, Method::HEAD],
-            (Verb::Get, Access::Change) => &[Method::GET, Method::POST],
-            (Verb::Get, Access::Delete) => &[Method::GET, Method::POST, Method::DELETE],
+            (Verb::Post, _) => (&[Method::POST], "POST"),
+            (Verb::Get, Access::Open | Access::Read) => (&[Method::GET, Method::HEAD], "GET, HEAD"),
+            (Verb::Get, Access::Change) => (&[Method::GET, Method::POST], "GET, POST"),
+            (Verb::Get, Access::Delete) => {
+                (&[Method::GET, Method::POST, Method::DELETE], "GET, POST, DELETE")
+            }
         }
     }
 
@@ -255,7 +268,6 @@ mod tests {
     }
 
     fn row(route: &Route) -> String {
-        let methods: Vec<&str> = route.methods().iter().map(Method::as_str).collect();
         let identity = match route.access {
             Access::Open => "never",
             Access::Read => "where reads are protected",
@@ -269,7 +281,7 @@ mod tests {
         let takes: Vec<String> = fields.chain(query).collect();
         [
             &route.number.to_string(),
-            &methods.join(", "),
+            route.allow().to_str().unwrap(),
             &format!("`{}`", route.path),
             identity,
             &takes.join(", "),
@@ -294,6 +306,14 @@ mod tests {
             protected,
             [1, 2, 3, 4, 5, 8, 11, 12, 13, 14, 17, 19, 30, 31, 32, 33]
         );
+    }
+
+    #[test]
+    fn the_allow_header_lists_the_methods() {
+        for route in TABLE {
+            let methods: Vec<&str> = route.methods().iter().map(Method::as_str).collect();
+            assert_eq!(route.allow(), methods.join(", "), "{}", route.path);
+        }
     }
 
     #[test]

@@ -40,7 +40,18 @@ fn places_follow_the_data_dir_unless_they_are_given() {
 #[test]
 fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
     for (line, expected) in [
-        ("--listen 0.0.0.0:80", "say --trust-identity nobody"),
+        ("--listen 0.0.0.0:80", "say who may assert an identity"),
+        (
+            "--listen 0.0.0.0:80 --trust-identity everyone",
+            "listen on 127.0.0.1",
+        ),
+        ("--listen-external 0.0.0.0:80", "listen on 127.0.0.1"),
+        ("--listen-external nonsense", "--listen-external <ADDR>"),
+        ("--external-prefix apps", "a prefix is /"),
+        ("--allowed-origin app.example", "an origin is https://host"),
+        ("--allowed-origin https://a.example/", "without a path"),
+        ("--trust-identity cidr:10.0.0.1/8", "bits beyond"),
+        ("--protect-reads some", "possible values"),
         (
             "--listen 0.0.0.0:80 --trust-identity nobody",
             "listen on 127.0.0.1",
@@ -52,7 +63,7 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         ("--header-timeout 0s", "it cannot be zero"),
         ("--max-connections 0", "--max-connections"),
         ("--cluster kubernetes", "possible values: local"),
-        ("--trust-identity everyone", "loopback"),
+        ("--trust-identity token-review:x", "loopback, cidr:10.0.0.0/8"),
         ("--default-branch HEAD", "not a branch"),
         ("--nonsense", "--nonsense"),
         ("check", "<DIR>"),
@@ -67,6 +78,7 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         );
     }
     assert!(parsed("--git-base-url http://git.example/ --git-allow-http").is_ok());
+    assert!(parsed("--listen [::ffff:127.0.0.1]:80 --listen-external 127.0.0.1:81").is_ok());
 }
 
 #[test]

@@ -1,21 +1,27 @@
 //! Requests as a client would write them, and how far each of them comes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::names::{Directory, PipelineName, RepositoryName, ResourceName, TaskId};
+use deploy_core::ports::{Claims, TokenError, TokenVerifier};
+use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::Request;
 
 use super::*;
-use crate::identity::{ProtectReads, Trust};
+use crate::identity::Trust;
 
 fn gate() -> Gate {
     Gate {
+        prefix: "/apps/api".parse().unwrap(),
+        prefix_required: false,
         identity: IdentityRules {
             trust: Trust::Loopback,
-            protect_reads: ProtectReads::External,
+            reads_protected: false,
             tokens: None,
         },
+        origins: Origins::default(),
         body: BodyLimits {
             bytes: 100,
             time: Duration::from_secs(30),
@@ -25,6 +31,10 @@ fn gate() -> Gate {
 
 /// The call that `lines` ("GET /path", then headers) with that body becomes.
 fn call(lines: &[&str], body: &str) -> Result<Call, Problem> {
+    call_at(&gate(), lines, body)
+}
+
+fn call_at(gate: &Gate, lines: &[&str], body: &str) -> Result<Call, Problem> {
     let loopback = "127.0.0.1:8080".parse().unwrap();
     let ends = Ends {
         local: loopback,
@@ -43,17 +53,20 @@ fn call(lines: &[&str], body: &str) -> Result<Call, Problem> {
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap()
         .into_parts();
-    let gate = gate();
-    let route = gate.route(ends, &parts)?;
+    let found = gate.route(ends, &parts)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    runtime.block_on(gate.admit(route, ends, parts, body))
+    runtime.block_on(gate.admit(found, ends, parts, body))
 }
 
 fn refusal(lines: &[&str], body: &str) -> String {
-    match call(lines, body) {
+    refusal_at(&gate(), lines, body)
+}
+
+fn refusal_at(gate: &Gate, lines: &[&str], body: &str) -> String {
+    match call_at(gate, lines, body) {
         Ok(_) => "-".to_owned(),
         Err(problem) => format!("{} {}", problem.code.status().as_u16(), problem.detail()),
     }
@@ -151,6 +164,100 @@ fn each_check_answers_in_its_turn() {
     for (lines, body, expected) in cases {
         let answer = refusal(lines, body);
         assert!(answer.starts_with(expected), "{lines:?} {body}: {answer}");
+    }
+}
+
+#[test]
+fn the_prefix_is_needed_on_the_external_listener_and_may_be_there_on_the_internal_one() {
+    let internal = gate();
+    let external = Gate {
+        prefix_required: true,
+        ..gate()
+    };
+    for (path, inside, outside) in [
+        ("/v1/list/tasks", true, false),
+        ("/apps/api/v1/list/tasks", true, true),
+        ("/apps/api/healthz", true, true),
+        ("/healthz", true, false),
+        ("/apps/api", false, false),
+        ("/apps/api/", false, false),
+        ("/apps/api//v1/list/tasks", false, false),
+        ("/apps//api/v1/list/tasks", false, false),
+        ("/apps/api/apps/api/v1/list/tasks", false, false),
+        ("/Apps/api/v1/list/tasks", false, false),
+        ("/apps%2Fapi/v1/list/tasks", false, false),
+    ] {
+        for (gate, found) in [(&internal, inside), (&external, outside)] {
+            let answer = refusal_at(gate, &[&format!("GET {path}")], "");
+            let expected = if found { "-" } else { "404 " };
+            assert!(answer.starts_with(expected), "{path}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_cookie_changes_nothing_for_another_sites_page_and_other_credentials_may() {
+    struct Ada;
+    impl TokenVerifier for Ada {
+        fn verify<'a, 'b, 'c>(&'a self, _: &'b str) -> BoxFuture<'c, Result<Claims, TokenError>>
+        where
+            'a: 'c,
+            'b: 'c,
+        {
+            let identity = "ada@example.com".parse().unwrap();
+            let groups = Vec::new();
+            Box::pin(std::future::ready(Ok(Claims { identity, groups })))
+        }
+    }
+    let mut gate = gate();
+    gate.identity.tokens = Some(Arc::new(Ada));
+    gate.origins = Origins::new(["https://app.example".parse().unwrap()]);
+    const COOKIE: &str = "Cookie: authtoken=x";
+    const BEARER: &str = "Authorization: Bearer x";
+    const EVIL: &str = "Sec-Fetch-Site: cross-site";
+    const SWAPPED: &str = "DELETE /v1/delete/job/n/j";
+    for (lines, expected) in [
+        (&["GET /v1/task/deploy/r/d", COOKIE] as &[&str], "-"),
+        (
+            &["GET /v1/task/deploy/r/d", COOKIE, EVIL],
+            "403 a page of another site",
+        ),
+        (
+            &[
+                "GET /v1/task/deploy/r/d",
+                COOKIE,
+                "Origin: https://app.example",
+                EVIL,
+            ],
+            "-",
+        ),
+        (
+            &["GET /v1/task/deploy/r/d", COOKIE, "Sec-Fetch-Site: same-origin"],
+            "-",
+        ),
+        (
+            &["GET /v1/task/deploy/r/d", COOKIE, "Sec-Purpose: prefetch"],
+            "403 a browser asks",
+        ),
+        (&["GET /v1/task/deploy/r/d", COOKIE, ME, EVIL], "403 "),
+        (&["GET /v1/task/deploy/r/d", BEARER, EVIL], "-"),
+        (&["GET /v1/task/deploy/r/d", ME, EVIL], "-"),
+        (&["GET /v1/task/deploy/r/d", EVIL], "401 "),
+        (&[SWAPPED, COOKIE, EVIL], "403 "),
+        (
+            &["POST /v2/task/load/configuration/from-git/r/d", COOKIE, EVIL],
+            "403 ",
+        ),
+        (&["GET /v1/list/tasks", COOKIE, EVIL], "-"),
+        // In its turn: after the identity, before the form.
+        (
+            &[ELABORATE, COOKIE, EVIL, "Content-Type: application/json"],
+            "403 ",
+        ),
+        (&["PUT /v1/task/deploy/r/d", COOKIE, EVIL], "405 "),
+    ] {
+        let answer = refusal_at(&gate, lines, "");
+        assert!(answer.starts_with(expected), "{lines:?}: {answer}");
     }
 }
 

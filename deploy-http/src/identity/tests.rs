@@ -39,7 +39,7 @@ impl TokenVerifier for Verifier {
 fn rules(trust: Trust, tokens: bool) -> IdentityRules {
     IdentityRules {
         trust,
-        protect_reads: ProtectReads::External,
+        reads_protected: false,
         tokens: tokens.then(|| Arc::new(Verifier) as Arc<dyn TokenVerifier>),
     }
 }
@@ -58,12 +58,21 @@ fn headers(lines: &[&str]) -> HeaderMap {
 
 /// Who asks, `-` for anonymous, or the code of the refusal.
 fn who(rules: &IdentityRules, access: Access, lines: &[&str], peer: IpAddr) -> String {
+    who_at(LOOPBACK, rules, access, lines, peer)
+}
+
+/// The same on a listener of that address.
+fn who_at(local: IpAddr, rules: &IdentityRules, access: Access, lines: &[&str], peer: IpAddr) -> String {
+    let ends = Ends {
+        local: (local, 8080).into(),
+        peer: (peer, 50_000).into(),
+    };
     let caller = rules
-        .caller(access, &headers(lines), peer)
+        .caller(access, &headers(lines), ends)
         .now_or_never()
         .unwrap();
     match caller {
-        Ok(Some(caller)) => format!("{} {}", caller.identity, caller.groups.join(","))
+        Ok(Some(Believed { caller, .. })) => format!("{} {}", caller.identity, caller.groups.join(","))
             .trim_end()
             .to_owned(),
         Ok(None) => "-".to_owned(),
@@ -154,17 +163,56 @@ fn a_token_is_refused_while_no_key_is_configured() {
 fn the_header_is_believed_from_this_machine_alone_and_only_where_told() {
     let line = &["Identity: a@x.y"];
     let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
-    let check = |trust, peer, expected: &str| {
-        assert_eq!(
-            who(&rules(trust, false), Access::Change, line, peer),
-            expected,
-            "{trust:?} {peer}"
-        );
+    let check = |mode: &str, peer, expected: &str| {
+        let rules = rules(mode.parse().unwrap(), false);
+        assert_eq!(who(&rules, Access::Change, line, peer), expected, "{mode} {peer}");
     };
-    check(Trust::Loopback, IpAddr::V6(Ipv6Addr::LOCALHOST), "a@x.y");
-    check(Trust::Loopback, mapped, "a@x.y");
-    check(Trust::Loopback, "10.0.0.7".parse().unwrap(), "identity-required");
-    check(Trust::Nobody, LOOPBACK, "identity-required");
+    check("loopback", IpAddr::V6(Ipv6Addr::LOCALHOST), "a@x.y");
+    check("loopback", mapped, "a@x.y");
+    check("loopback", "10.0.0.7".parse().unwrap(), "identity-required");
+    check("cidr:10.0.0.0/8", "10.0.0.7".parse().unwrap(), "a@x.y");
+    check("cidr:10.0.0.0/8", LOOPBACK, "identity-required");
+    check("everyone", "8.8.8.8".parse().unwrap(), "a@x.y");
+    check("nobody", LOOPBACK, "identity-required");
+}
+
+#[test]
+fn what_a_proxy_passes_on_is_not_believed_on_a_loopback_listener_alone() {
+    let lines = &["Identity: a@x.y", "X-Forwarded-Proto: https"];
+    let peer = "10.0.0.7".parse().unwrap();
+    for (mode, local, expected) in [
+        ("everyone", "127.0.0.1", "identity-required"),
+        ("everyone", "::ffff:127.0.0.1", "identity-required"),
+        ("everyone", "10.0.0.1", "a@x.y"),
+        // A service mesh's sidecars write such headers on every request.
+        ("cidr:10.0.0.0/8", "10.0.0.1", "a@x.y"),
+        ("cidr:192.168.0.0/16", "10.0.0.1", "identity-required"),
+    ] {
+        let rules = rules(mode.parse().unwrap(), false);
+        let who = who_at(local.parse().unwrap(), &rules, Access::Change, lines, peer);
+        assert_eq!(who, expected, "{mode} {local}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_is_believed_for_is_told_apart() {
+    let rules = rules(Trust::Loopback, true);
+    let ends = Ends {
+        local: (LOOPBACK, 8080).into(),
+        peer: (LOOPBACK, 50_000).into(),
+    };
+    for (lines, by) in [
+        (&["Identity: a@x.y"] as &[&str], Credential::Header),
+        (&["Authorization: Bearer good-a@x.y"], Credential::Bearer),
+        (&["Cookie: authtoken=good-a@x.y"], Credential::Cookie),
+        (
+            &["Cookie: authtoken=good-a@x.y", "Identity: a@x.y"],
+            Credential::Cookie,
+        ),
+    ] {
+        let believed = rules.caller(Access::Change, &headers(lines), ends).await.unwrap();
+        assert_eq!(believed.unwrap().by, by, "{lines:?}");
+    }
 }
 
 #[test]
@@ -185,7 +233,7 @@ fn a_read_is_anonymous_unless_reads_are_protected_and_a_probe_always_is() {
         &["Identity: nobody", "Cookie: authtoken=x"],
         "-",
     );
-    rules.protect_reads = ProtectReads::All;
+    rules.reads_protected = true;
     check(&rules, Access::Read, &[], "identity-required");
     check(&rules, Access::Read, &["Identity: a@x.y"], "a@x.y");
     check(&rules, Access::Open, &[], "-");

@@ -67,6 +67,8 @@ pub enum EdgeCode {
     InvalidToken,
     /// The token and the Identity header name different people.
     IdentityConflict,
+    /// A page of another site asks, with somebody's cookie.
+    CrossSite,
     /// Tokens cannot be checked now.
     KeysUnavailable,
     /// The body is larger than `--max-body`.
@@ -92,6 +94,7 @@ impl EdgeCode {
         Self::InvalidIdentity,
         Self::InvalidToken,
         Self::IdentityConflict,
+        Self::CrossSite,
         Self::KeysUnavailable,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -118,6 +121,7 @@ impl EdgeCode {
             Self::InvalidIdentity => ("invalid-identity", S::UNAUTHORIZED, "The Identity header is not one mailbox"),
             Self::InvalidToken => ("invalid-token", S::UNAUTHORIZED, "The token is not believed"),
             Self::IdentityConflict => ("identity-conflict", S::UNAUTHORIZED, "The request names two different people"),
+            Self::CrossSite => ("cross-site", S::FORBIDDEN, "Another site asks with somebody's cookie"),
             Self::KeysUnavailable => ("keys-unavailable", S::SERVICE_UNAVAILABLE, "Tokens cannot be checked now"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::BodyTimeout => ("body-timeout", S::REQUEST_TIMEOUT, "The body did not arrive in time"),
