@@ -28,6 +28,8 @@ mod deletes;
 mod documents;
 #[path = "routes/identity.rs"]
 mod identity;
+#[path = "routes/listeners.rs"]
+mod listeners;
 #[path = "routes/lists.rs"]
 mod lists;
 #[path = "routes/pipelines.rs"]

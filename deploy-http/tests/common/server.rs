@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server.
 pub struct Server {
     url: String,
+    external_url: Option<String>,
     pid: u32,
     ended: Receiver<ExitStatus>,
     folder: TempDir,
@@ -46,32 +47,47 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let pid = child.id();
         let output = child.stdout.take().unwrap();
-        let (first_line, listening) = channel();
+        let (lines, listening) = channel();
         thread::spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(output).read_line(&mut line);
-            // Nobody is left to tell where the test has given up.
-            first_line.send(read.map(|_| line)).ok()
+            for line in BufReader::new(output).lines() {
+                // Nobody is left to tell where the test has given up.
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
         });
         let (exit, ended) = channel();
         thread::spawn(move || exit.send(child.wait().unwrap()).ok());
         let mut server = Self {
             url: String::new(),
+            external_url: None,
             pid,
             ended,
             folder,
         };
-        let line = listening.recv_timeout(PATIENCE).unwrap().unwrap();
-        let url = line.trim_end().strip_prefix("listening internal ");
-        server.url = url
-            .unwrap_or_else(|| panic!("it said {line:?}; its log:\n{}", server.log()))
-            .to_owned();
+        let announced = |side: &str| {
+            let line = listening.recv_timeout(PATIENCE).unwrap().unwrap();
+            let url = line.strip_prefix(&format!("listening {side} "));
+            url.unwrap_or_else(|| panic!("it said {line:?}; its log:\n{}", server.log()))
+                .to_owned()
+        };
+        let url = announced("internal");
+        let external_url = flags
+            .contains(&"--listen-external")
+            .then(|| announced("external"));
+        server.url = url;
+        server.external_url = external_url;
         server
     }
 
     /// Where it listens, as `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its external listener is.
+    pub fn external_url(&self) -> &str {
+        self.external_url.as_deref().unwrap()
     }
 
     /// A file below its data folder, written with the folders it needs.
