@@ -172,7 +172,7 @@ async fn reads() -> usize {
         assert_eq!(status, 200);
         stop.cancel();
     };
-    let ((), drained) = tokio::join!(asked, bound.serve(&config, deployer, stop.clone()));
+    let ((), drained) = tokio::join!(asked, bound.serve(&config, deployer, None, stop.clone()));
     assert!(drained);
     let calls = store.calls();
     calls.iter().filter(|call| matches!(call, Call::Read(_))).count()

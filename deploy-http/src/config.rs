@@ -3,6 +3,7 @@
 //! it by a test.
 
 mod git_base;
+mod tokens;
 mod values;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use deploy_core::names::Branch;
 
 pub use git_base::GitBase;
+pub use tokens::Tokens;
 use values::{duration, positive, size, sqlite_file};
 
 use crate::identity::{ProtectReads, Trust};
@@ -40,6 +42,8 @@ pub enum Command {
 pub struct Config {
     #[command(flatten)]
     pub listen: Listen,
+    #[command(flatten)]
+    pub tokens: Tokens,
     #[command(flatten)]
     pub git: Git,
     #[command(flatten)]
@@ -327,6 +331,7 @@ struct Cli {
 impl Config {
     /// What no single flag can tell.
     fn check(&self) -> Result<(), Stop> {
+        self.tokens.check()?;
         let Listen {
             listen,
             trust_identity,

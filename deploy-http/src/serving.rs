@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use deploy_core::Deployer;
+use deploy_core::ports::TokenVerifier;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,8 +58,15 @@ impl Bound {
         out.flush()
     }
 
-    /// Serves until `stop` is cancelled, then drains. Whether everything ended in time.
-    pub async fn serve(self, config: &Config, deployer: Deployer, stop: CancellationToken) -> bool {
+    /// Serves until `stop` is cancelled, then drains. Whether everything ended in time. Without `tokens` no token is
+    /// believed.
+    pub async fn serve(
+        self,
+        config: &Config,
+        deployer: Deployer,
+        tokens: Option<Arc<dyn TokenVerifier>>,
+        stop: CancellationToken,
+    ) -> bool {
         let work = TaskTracker::new();
         let Limits {
             max_body,
@@ -71,7 +79,7 @@ impl Bound {
             identity: IdentityRules {
                 trust: config.listen.trust_identity,
                 protect_reads: config.listen.protect_reads,
-                tokens: None,
+                tokens,
             },
             body: BodyLimits {
                 bytes: usize::try_from(max_body).unwrap_or(usize::MAX),

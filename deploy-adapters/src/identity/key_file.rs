@@ -80,7 +80,9 @@ pub enum KeysError {
 }
 
 impl KeyFile {
-    pub(super) fn path(&self) -> &Path {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         let (Self::Secret(path) | Self::Jwks(path)) = self;
         path
     }
