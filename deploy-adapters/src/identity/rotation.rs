@@ -167,3 +167,30 @@ impl fmt::Debug for CurrentKeys {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deploy_testkit::memory::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn while_one_looks_nobody_else_does_and_a_look_that_was_given_up_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, [b'x'; 40]).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let keys = CurrentKeys::open(KeyFile::Secret(file), clock.clone()).unwrap();
+        assert!(keys.shared.due(clock.now()).is_none(), "they were read just now");
+        clock.advance(PERIOD);
+        let look = keys.shared.due(clock.now());
+        assert!(look.is_some());
+        clock.advance(100 * PERIOD);
+        assert!(
+            keys.shared.due(clock.now()).is_none(),
+            "it still waits for the file"
+        );
+        drop(look);
+        assert!(keys.shared.due(clock.now()).is_some());
+    }
+}
