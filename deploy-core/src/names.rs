@@ -1,13 +1,17 @@
-//! Parsed names. The only way in is [`FromStr`]: a value of these types is known to be well formed, so nothing
-//! behind the edge checks a string twice. What they refuse to do: trim, lower-case or otherwise repair input.
+//! Parsed names. The only way in is [`FromStr`], and for a token's subject [`Identity::subject`]: a value of these types
+//! is known to be well formed, so nothing behind the edge checks a string twice. What they refuse to do: trim, lower-case or otherwise repair input.
 //!
 //! An error names the rule, never the offending text: names come from outside and go into answers and logs.
+
+mod identity;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use identity::Identity;
 
 /// Why a name was refused: what it is called, and the rule it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,14 +133,6 @@ text_name!(
     "commit",
     "40 or 64 lower-case hexadecimal digits",
     |text| matches!(text.len(), 40 | 64) && is_lower_hex(text)
-);
-
-text_name!(
-    /// Who asks: a mailbox, as in `ada@example.com`.
-    Identity,
-    "identity",
-    "one mailbox of at most 254 bytes, as in ada@example.com",
-    is_mailbox
 );
 
 text_name!(

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deploy_adapters::git::{self, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
 use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
@@ -14,10 +15,10 @@ use deploy_core::Deployer;
 use deploy_core::authz::Policy;
 use deploy_core::engine::{Engine, EngineError, Settings};
 use deploy_core::names::Branch;
-use deploy_core::ports::{Clock, SourceRepository};
+use deploy_core::ports::{Clock, SourceRepository, TokenVerifier};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Demo, GitBase, Stop, Surroundings};
+use crate::config::{Config, Demo, GitBase, Stop, Surroundings, Tokens};
 use crate::demo;
 use crate::logging;
 use crate::server::StopSignals;
@@ -112,6 +113,7 @@ struct Server {
     engine: Engine,
     cluster: LocalCluster,
     store: SqlStore,
+    tokens: Option<Arc<dyn TokenVerifier>>,
 }
 
 impl Server {
@@ -126,6 +128,7 @@ impl Server {
         let policy = policy(config)?;
         // Held first: a second server on the same folder is refused before it touches anything.
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let tokens = tokens(&config.tokens, clock.clone())?;
         let source = repositories(config)?;
         let Surroundings {
             search_path,
@@ -167,6 +170,7 @@ impl Server {
             engine,
             cluster,
             store,
+            tokens,
         })
     }
 
@@ -177,11 +181,12 @@ impl Server {
             engine,
             cluster,
             store,
+            tokens,
         } = self;
         let engine_stop = CancellationToken::new();
         let driven = tokio::spawn(engine.run(engine_stop.clone().cancelled_owned()));
         let stop = CancellationToken::new();
-        let serving = bound.serve(config, deployer, None, stop.clone());
+        let serving = bound.serve(config, deployer, tokens, stop.clone());
         let until = async {
             let outcome = until.await;
             stop.cancel();
@@ -251,6 +256,26 @@ fn policy(config: &Config) -> Result<Policy, Stop> {
             .collect();
         Stop::wrong(format!("--policy {shown} is not a policy: {}", found.join("; ")))
     })
+}
+
+/// Who checks tokens; `None` where no key is configured.
+fn tokens(config: &Tokens, clock: Arc<dyn Clock>) -> Result<Option<Arc<dyn TokenVerifier>>, Stop> {
+    let (flag, keys) = match (&config.jwt_secret_file, &config.jwt_jwks) {
+        (Some(file), _) => ("--jwt-secret-file", KeyFile::Secret(file.clone())),
+        (None, Some(file)) => ("--jwt-jwks", KeyFile::Jwks(file.clone())),
+        (None, None) => return Ok(None),
+    };
+    let what = format!("{flag} {} cannot be used", keys.path().display());
+    let verifier = JwtVerifier::open(
+        JwtConfig {
+            keys,
+            issuer: config.jwt_issuer.clone(),
+            audience: config.jwt_audience.clone(),
+            leeway: config.jwt_leeway,
+        },
+        clock,
+    );
+    Ok(Some(Arc::new(verifier.map_err(|error| wrong(&what, &error))?)))
 }
 
 fn engine_failure(ended: Result<Result<(), EngineError>, tokio::task::JoinError>) -> Stop {

@@ -4,6 +4,7 @@
 
 mod git_base;
 mod listen;
+mod tokens;
 mod values;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use deploy_core::names::Branch;
 
 pub use git_base::GitBase;
 pub use listen::Listen;
+pub use tokens::Tokens;
 use values::{duration, positive, size, sqlite_file};
 
 /// What the binary was asked to do.
@@ -39,6 +41,8 @@ pub enum Command {
 pub struct Config {
     #[command(flatten)]
     pub listen: Listen,
+    #[command(flatten)]
+    pub tokens: Tokens,
     #[command(flatten)]
     pub git: Git,
     #[command(flatten)]
@@ -286,7 +290,9 @@ struct Cli {
 impl Config {
     /// What no single flag can tell.
     fn check(&self) -> Result<(), Stop> {
-        self.listen.check(self.cluster.cluster)?;
+        self.tokens.check()?;
+        self.listen
+            .check(self.cluster.cluster, self.tokens.believe_any())?;
         match &self.git.git_base_url {
             Some(base) if base.is_plain_http_elsewhere() && !self.git.git_allow_http => Err(Stop::wrong(
                 "--git-base-url is http:// to another machine, where anyone on the way can change what is deployed; \

@@ -10,8 +10,8 @@ use deploy_http::{check, compose};
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match parse(std::env::args_os()) {
-        Ok(Command::Serve(config)) => compose::serve(*config).await,
-        Ok(Command::Demo(demo)) => compose::demo(*demo).await,
+        Ok(Command::Serve(config)) => Box::pin(compose::serve(*config)).await,
+        Ok(Command::Demo(demo)) => Box::pin(compose::demo(*demo)).await,
         Ok(Command::Check { dir }) => check::check(&dir, &mut io::stdout().lock()),
         Err(stop) => Err(stop),
     };

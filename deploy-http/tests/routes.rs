@@ -40,6 +40,8 @@ mod refusals;
 mod tasks;
 #[path = "routes/templates.rs"]
 mod templates;
+#[path = "routes/tokens.rs"]
+mod tokens;
 #[path = "routes/verbs.rs"]
 mod verbs;
 #[path = "routes/walk.rs"]

@@ -4,3 +4,4 @@ pub mod cluster;
 pub mod journal;
 pub mod source_repository;
 pub mod template_store;
+pub mod token_verifier;

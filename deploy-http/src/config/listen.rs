@@ -67,7 +67,8 @@ impl Listen {
         self.listen.to_string() == DEFAULT_LISTEN
     }
 
-    pub(super) fn check(&self, cluster: ClusterKind) -> Result<(), Stop> {
+    /// What no single flag can tell; `tokens` says whether any could be believed.
+    pub(super) fn check(&self, cluster: ClusterKind, tokens: bool) -> Result<(), Stop> {
         let loopback = self.listen.ip().to_canonical().is_loopback();
         if !loopback && self.trust_identity == Trust::Loopback {
             return Err(Stop::wrong(format!(
@@ -89,6 +90,13 @@ impl Listen {
                      whoever can reach it; listen on 127.0.0.1"
                 )));
             }
+        }
+        // Without keys nobody can say who they are there; reads for everyone are all that is left.
+        if self.listen_external.is_some() && !tokens && self.protect_reads != ProtectReads::None {
+            return Err(Stop::wrong(
+                "--listen-external believes tokens alone, and there is no key to check one with, so every request would \
+                 be refused; give --jwt-jwks or --jwt-secret-file, or say --protect-reads none to serve reads alone",
+            ));
         }
         Ok(())
     }

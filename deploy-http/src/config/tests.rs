@@ -46,6 +46,10 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
             "listen on 127.0.0.1",
         ),
         ("--listen-external 0.0.0.0:80", "listen on 127.0.0.1"),
+        (
+            "--listen-external 127.0.0.1:0",
+            "give --jwt-jwks or --jwt-secret-file",
+        ),
         ("--listen-external nonsense", "--listen-external <ADDR>"),
         ("--external-prefix apps", "a prefix is /"),
         ("--allowed-origin app.example", "an origin is https://host"),
@@ -64,6 +68,30 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         ("--max-connections 0", "--max-connections"),
         ("--cluster kubernetes", "possible values: local"),
         ("--trust-identity token-review:x", "loopback, cidr:10.0.0.0/8"),
+        ("--jwt-jwks /k", "needs --jwt-issuer and --jwt-audience"),
+        (
+            "--jwt-jwks /k --jwt-issuer i",
+            "needs --jwt-issuer and --jwt-audience",
+        ),
+        (
+            "--jwt-jwks /k --jwt-audience a",
+            "needs --jwt-issuer and --jwt-audience",
+        ),
+        (
+            "--jwt-jwks https://i.example/keys",
+            "not fetched from a URL in this build",
+        ),
+        (
+            "--jwt-jwks HTTP://i.example/keys",
+            "not fetched from a URL in this build",
+        ),
+        ("--jwt-jwks=", "--jwt-jwks"),
+        ("--jwt-jwks /k --jwt-secret-file /s", "cannot be used with"),
+        ("--jwt-secret-file /s --jwt-issuer=", "--jwt-issuer"),
+        ("--jwt-issuer i", "give --jwt-jwks or --jwt-secret-file"),
+        ("--jwt-audience a", "give --jwt-jwks or --jwt-secret-file"),
+        ("--jwt-leeway 30s", "give --jwt-jwks or --jwt-secret-file"),
+        ("--jwt-secret-file /s --jwt-leeway 6m", "at most 5m"),
         ("--default-branch HEAD", "not a branch"),
         ("--nonsense", "--nonsense"),
         ("check", "<DIR>"),
@@ -77,8 +105,16 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
             stop.text
         );
     }
-    assert!(parsed("--git-base-url http://git.example/ --git-allow-http").is_ok());
-    assert!(parsed("--listen [::ffff:127.0.0.1]:80 --listen-external 127.0.0.1:81").is_ok());
+    for line in [
+        "--git-base-url http://git.example/ --git-allow-http",
+        "--listen [::ffff:127.0.0.1]:80 --listen-external 127.0.0.1:81 --jwt-secret-file /s",
+        "--listen-external 127.0.0.1:81 --protect-reads none",
+        "--jwt-secret-file /s",
+        "--jwt-secret-file /s --jwt-issuer i --jwt-leeway 0s",
+        "--jwt-jwks /k --jwt-issuer https://i.example/ --jwt-audience deploy --jwt-leeway 5m",
+    ] {
+        assert!(parsed(line).is_ok(), "{line}");
+    }
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl TokenVerifier for MemoryTokenVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{self, token_verifier::Believed};
 
     #[tokio::test]
     async fn it_believes_what_it_was_given_and_nothing_else() {
@@ -80,5 +81,21 @@ mod tests {
             Err(TokenError::Unavailable(_))
         ));
         assert_eq!(verifier.asked(), 3);
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        let believed = ["ada", "bob"].map(|name| Believed {
+            token: format!("aGVhZGVy.{name}{name}{name}.c2lnbmF0dXJl{name}"),
+            claims: Claims {
+                identity: format!("{name}@example.com").parse().unwrap(),
+                groups: vec![],
+            },
+        });
+        let verifier = MemoryTokenVerifier::default();
+        for Believed { token, claims } in &believed {
+            verifier.believe(token, claims.clone());
+        }
+        contract::token_verifier::check(&verifier, &believed).await;
     }
 }

@@ -19,6 +19,7 @@ pub(crate) const RULES: &[Rule] = &[
     has_no_mod_rs,
     adapters_never_import_one_another,
     only_compose_names_an_adapter,
+    only_identity_names_biscuit,
     core_has_no_io_and_no_clock,
 ];
 
@@ -65,6 +66,21 @@ fn only_compose_names_an_adapter(sources: &[Source]) -> Vec<String> {
         let file = source.path.strip_prefix("deploy-http/src/")?;
         (file != "compose.rs" && source.text.contains("deploy_adapters"))
             .then(|| "names an adapter, which only compose.rs may".to_owned())
+    })
+}
+
+/// Most of biscuit's calls take the algorithm from the token, or panic: the few that are sound are in one place.
+fn only_identity_names_biscuit(sources: &[Source]) -> Vec<String> {
+    // In two pieces, so that this file does not name it.
+    const BISCUIT: &str = concat!("biscuit", "::");
+    each(sources, |source| {
+        let place = source
+            .path
+            .split_once("/src/")
+            .or(source.path.split_once("/tests/"));
+        let own = source.path.starts_with("deploy-adapters/")
+            && place.is_some_and(|(_, below)| below == "identity.rs" || below.starts_with("identity/"));
+        (!own && source.text.contains(BISCUIT)).then(|| "names biscuit, which only identity may".to_owned())
     })
 }
 
@@ -250,6 +266,19 @@ fn each_rule_finds_the_sources_that_break_it_and_no_others() {
             ),
             ("deploy-http/src/main.rs", "use deploy_adapters::git::Git;", true),
             ("deploy-http/src/a/compose.rs", "use deploy_adapters as x;", true),
+        ],
+    );
+    let biscuit = concat!("use biscuit", "::jws::Compact;");
+    check(
+        only_identity_names_biscuit,
+        &[
+            ("deploy-adapters/src/identity.rs", biscuit, false),
+            ("deploy-adapters/src/identity/key.rs", biscuit, false),
+            ("deploy-adapters/tests/identity/issuer.rs", biscuit, false),
+            ("deploy-adapters/src/identity_card.rs", biscuit, true),
+            ("deploy-adapters/src/git/identity/a.rs", biscuit, true),
+            ("deploy-http/src/identity.rs", biscuit, true),
+            ("deploy-http/src/text.rs", "a biscuit: eaten", false),
         ],
     );
     check(
