@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-pub use crate::authz::Caller;
+pub use crate::authz::{Caller, Reader};
 use crate::authz::Policy;
 use crate::changes::Changes;
 use crate::engine::{Engine, Inbox, Settings};
