@@ -42,9 +42,8 @@ impl Glob {
     /// Whether each `*` can be filled so that it reads `text`. Linear but for backing up to the last `*`.
     pub(super) fn matches(&self, text: &str) -> bool {
         let (glob, text) = (self.text.as_bytes(), text.as_bytes());
-        let same = |ours: u8, theirs: u8| {
-            ours == theirs || (self.any_case && ours == theirs.to_ascii_lowercase())
-        };
+        let same =
+            |ours: u8, theirs: u8| ours == theirs || (self.any_case && ours == theirs.to_ascii_lowercase());
         let (mut g, mut t, mut last_star) = (0, 0, None);
         while let Some(byte) = text.get(t) {
             match glob.get(g) {

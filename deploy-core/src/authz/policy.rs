@@ -125,7 +125,9 @@ impl Standing<'_> {
         let Some(rules) = &self.rules else {
             return Some(Decision::Allowed);
         };
-        let mut here = rules.iter().filter(|rule| rule.namespaces.has(namespace.as_str()));
+        let mut here = rules
+            .iter()
+            .filter(|rule| rule.namespaces.has(namespace.as_str()));
         match here.next() {
             Some(rule) => rule
                 .repositories

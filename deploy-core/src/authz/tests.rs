@@ -59,7 +59,13 @@ fn without_a_policy_anyone_may_do_anything_but_in_reserved_namespaces() {
 fn the_first_rule_that_matches_decides_and_none_denies() {
     let policy = policy(POLICY);
     for (who, groups, action, on, expected) in [
-        ("ada@data.example", &[] as &[&str], Deploy, ("data-1", "etl"), Allowed),
+        (
+            "ada@data.example",
+            &[] as &[&str],
+            Deploy,
+            ("data-1", "etl"),
+            Allowed,
+        ),
         ("Ada@DATA.example", &[], Deploy, ("data-1", "ml-x"), Allowed),
         ("ada@data.example", &[], Deploy, ("data-1", "web"), Denied),
         ("ada@data.example", &[], Deploy, ("data-1", "ETL"), Denied),
@@ -70,7 +76,13 @@ fn the_first_rule_that_matches_decides_and_none_denies() {
         ("bob@web.example", &["admins"], Kill, ("web", "-"), Allowed),
         ("bob@web.example", &["Admins"], Kill, ("web", "-"), Denied),
         ("eve@data.example", &["admins"], Deploy, ("data-1", "etl"), Denied),
-        ("bob@web.example", &["admins"], Deploy, ("platform-x", "etl"), Reserved),
+        (
+            "bob@web.example",
+            &["admins"],
+            Deploy,
+            ("platform-x", "etl"),
+            Reserved,
+        ),
     ] {
         let decision = decided(&policy, &caller(who, groups), action, on);
         assert_eq!(decision, expected, "{who} {groups:?} {action:?} {on:?}");
@@ -89,18 +101,23 @@ fn what_belongs_to_no_namespace_or_repository_is_read_freely_and_changed_by_rule
         (r#", "PART": ["x"]"#, Denied, Allowed, Allowed, Allowed),
         (r#", "PART": ["x*"]"#, Denied, Allowed, Allowed, Allowed),
     ] {
-        for (part, on) in [
-            ("namespaces", ("-", "x")),
-            ("repositories", ("x", "-")),
-        ] {
+        for (part, on) in [("namespaces", ("-", "x")), ("repositories", ("x", "-"))] {
             let list = list.replace("PART", part);
             let allowing = policy(&format!(r#"{{"rules": [{{"effect": "allow"{list}}}]}}"#));
             let denying = policy(&format!(
                 r#"{{"rules": [{{"effect": "deny"{list}}}, {{"effect": "allow"}}]}}"#
             ));
             for action in [Deploy, Run, Kill, Delete] {
-                assert_eq!(decided(&allowing, &ada, action, on), allow_change, "{action:?} {list}");
-                assert_eq!(decided(&denying, &ada, action, on), deny_change, "{action:?} {list}");
+                assert_eq!(
+                    decided(&allowing, &ada, action, on),
+                    allow_change,
+                    "{action:?} {list}"
+                );
+                assert_eq!(
+                    decided(&denying, &ada, action, on),
+                    deny_change,
+                    "{action:?} {list}"
+                );
             }
             assert_eq!(decided(&allowing, &ada, Read, on), allow_read, "{list}");
             assert_eq!(decided(&denying, &ada, Read, on), deny_read, "{list}");
@@ -119,11 +136,14 @@ fn what_belongs_to_no_namespace_or_repository_is_read_freely_and_changed_by_rule
 #[test]
 fn a_repository_is_denied_in_any_case_and_allowed_as_it_is_written() {
     let ada = caller("ada@x.example", &[]);
-    let denying = policy(
-        r#"{"rules": [{"effect": "deny", "repositories": ["Secret-*"]}, {"effect": "allow"}]}"#,
-    );
+    let denying =
+        policy(r#"{"rules": [{"effect": "deny", "repositories": ["Secret-*"]}, {"effect": "allow"}]}"#);
     for repository in ["Secret-1", "secret-1", "SECRET-1"] {
-        assert_eq!(decided(&denying, &ada, Deploy, ("a", repository)), Denied, "{repository}");
+        assert_eq!(
+            decided(&denying, &ada, Deploy, ("a", repository)),
+            Denied,
+            "{repository}"
+        );
     }
     let allowing = policy(r#"{"rules": [{"effect": "allow", "repositories": ["Etl"]}]}"#);
     assert_eq!(decided(&allowing, &ada, Deploy, ("a", "Etl")), Allowed);
@@ -173,13 +193,24 @@ fn a_standing_knows_whether_the_repository_matters_and_whether_one_would_do() {
         for action in [Delete, Read] {
             let standing = policy.standing(&ada, action);
             let namespace = "a".parse().unwrap();
-            assert_eq!(standing.whatever_repository(&namespace), whatever, "{action:?} {rules}");
-            assert_eq!(standing.for_some_repository(&namespace), some, "{action:?} {rules}");
+            assert_eq!(
+                standing.whatever_repository(&namespace),
+                whatever,
+                "{action:?} {rules}"
+            );
+            assert_eq!(
+                standing.for_some_repository(&namespace),
+                some,
+                "{action:?} {rules}"
+            );
         }
     }
     let open = Policy::default();
     let reserved = "default".parse().unwrap();
-    assert_eq!(open.standing(&ada, Delete).whatever_repository(&reserved), Some(Reserved));
+    assert_eq!(
+        open.standing(&ada, Delete).whatever_repository(&reserved),
+        Some(Reserved)
+    );
     assert!(!open.standing(&ada, Delete).for_some_repository(&reserved));
     assert!(open.standing(&ada, Read).for_some_repository(&reserved));
 }

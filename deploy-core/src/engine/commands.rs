@@ -21,7 +21,7 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What speaks against taking the place of a task, or removing it. Whose task it is, is known here, at the moment it
 /// counts; who may do what to whose is not.
-pub(crate) type Objection = Box<dyn Fn(&Task) -> Result<(), Error> + Send>;
+pub(crate) type Objection = Box<dyn Fn(&Task) -> Result<(), Error> + Send + Sync>;
 
 /// Something asked of the engine.
 pub(crate) enum Command {

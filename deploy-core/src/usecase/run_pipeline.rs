@@ -231,7 +231,8 @@ impl Deployer {
                 Decision::Allowed => {}
                 Decision::Reserved => return Err(reserved()),
                 Decision::Denied => {
-                    let message = "the policy does not let you deploy this repository into the run's namespace";
+                    let message =
+                        "the policy does not let you deploy this repository into the run's namespace";
                     violations.push(Violation::new(place_of(index), message));
                 }
             }

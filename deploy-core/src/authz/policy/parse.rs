@@ -211,9 +211,13 @@ impl Of {
 
     const fn letters(self) -> &'static str {
         match self {
-            Self::Identity => "matches no identity: expected a mailbox, without blanks, with `*` where it may differ",
+            Self::Identity => {
+                "matches no identity: expected a mailbox, without blanks, with `*` where it may differ"
+            }
             Self::Group => "matches no group: it holds a control character",
-            Self::Namespace => "matches no namespace: expected a-z, 0-9 and '-', with `*` where it may differ",
+            Self::Namespace => {
+                "matches no namespace: expected a-z, 0-9 and '-', with `*` where it may differ"
+            }
             Self::Repository => {
                 "matches no repository: expected letters, digits, '.', '_' and '-', with `*` where it may differ"
             }
@@ -242,7 +246,10 @@ mod tests {
         let found = violations(text);
         assert_eq!(found.len(), expected.len(), "{text}: {found:#?}");
         for (found, expected) in found.iter().zip(expected) {
-            assert!(found.starts_with(expected), "{text}: {found}, expected {expected}");
+            assert!(
+                found.starts_with(expected),
+                "{text}: {found}, expected {expected}"
+            );
         }
     }
 
@@ -254,8 +261,14 @@ mod tests {
     fn every_key_is_known_or_told_with_the_nearest_one() {
         check("{}", &["/rules: missing: expected an array of rules"]);
         check("[]", &[": found an array, expected an object"]);
-        check(r#"{"rules": {}}"#, &["/rules: found an object, expected an array of rules"]);
-        check(r#"{"rules": []}"#, &["/rules: no rule denies everything to everyone"]);
+        check(
+            r#"{"rules": {}}"#,
+            &["/rules: found an object, expected an array of rules"],
+        );
+        check(
+            r#"{"rules": []}"#,
+            &["/rules: no rule denies everything to everyone"],
+        );
         check(
             r#"{"rule": [], "reserverd": []}"#,
             &[
@@ -304,15 +317,33 @@ mod tests {
         for (rule, expected) in [
             (r#""identities": []"#, "identities: an empty list matches nothing"),
             (r#""actions": []"#, "actions: an empty list matches nothing"),
-            (r#""groups": null"#, "groups: found null, expected an array of groups"),
+            (
+                r#""groups": null"#,
+                "groups: found null, expected an array of groups",
+            ),
             (r#""groups": [""]"#, "groups/0: an empty text matches nothing"),
             (r#""groups": ["a\nb"]"#, "groups/0: matches no group"),
-            (r#""namespaces": ["a", "Data-*"]"#, "namespaces/1: matches no namespace"),
+            (
+                r#""namespaces": ["a", "Data-*"]"#,
+                "namespaces/1: matches no namespace",
+            ),
             (r#""namespaces": ["a_*"]"#, "namespaces/0: matches no namespace"),
-            (r#""namespaces": ["-a"]"#, "namespaces/0: not a namespace: 1 to 63 of a-z"),
-            (r#""repositories": ["a/b*"]"#, "repositories/0: matches no repository"),
-            (r#""repositories": ["-a"]"#, "repositories/0: not a repository: 1 to 100"),
-            (r#""identities": ["ada"]"#, "identities/0: not a identity: one mailbox"),
+            (
+                r#""namespaces": ["-a"]"#,
+                "namespaces/0: not a namespace: 1 to 63 of a-z",
+            ),
+            (
+                r#""repositories": ["a/b*"]"#,
+                "repositories/0: matches no repository",
+            ),
+            (
+                r#""repositories": ["-a"]"#,
+                "repositories/0: not a repository: 1 to 100",
+            ),
+            (
+                r#""identities": ["ada"]"#,
+                "identities/0: not a identity: one mailbox",
+            ),
             (r#""identities": ["Ada <*"]"#, "identities/0: matches no identity"),
             (r#""identities": ["ä*"]"#, "identities/0: matches no identity"),
             (
@@ -333,9 +364,17 @@ mod tests {
 
     #[test]
     fn rules_are_bounded_in_number() {
-        let rules = |count| format!(r#"{{"rules": [{}]}}"#, vec![r#"{"effect":"deny"}"#; count].join(","));
+        let rules = |count| {
+            format!(
+                r#"{{"rules": [{}]}}"#,
+                vec![r#"{"effect":"deny"}"#; count].join(",")
+            )
+        };
         assert!(Policy::parse(rules(MAX_RULES).as_bytes()).is_ok());
-        check(&rules(MAX_RULES + 1), &["/rules: found 1001 rules, expected at most 1000"]);
+        check(
+            &rules(MAX_RULES + 1),
+            &["/rules: found 1001 rules, expected at most 1000"],
+        );
     }
 
     #[test]
