@@ -19,6 +19,7 @@ pub mod gate;
 pub mod handlers;
 pub mod identity;
 pub mod logging;
+pub mod policy_file;
 pub mod problem;
 pub mod query;
 pub mod reply;
