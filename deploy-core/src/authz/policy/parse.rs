@@ -270,7 +270,7 @@ mod tests {
             &["/rules: no rule denies everything to everyone"],
         );
         check(
-            r#"{"rule": [], "reserverd": []}"#,
+            r#"{"reserverd": [], "rule": []}"#,
             &[
                 "/reserverd: unknown key \"reserverd\"; the nearest known one is \"reserved\"",
                 "/rule: unknown key \"rule\"; the nearest known one is \"rules\"",
