@@ -24,7 +24,9 @@ pub fn load(file: &Path) -> Result<Policy, Stop> {
         let mut found: Vec<String> = shown.map(|violation| placed(file, &text, violation)).collect();
         let more = violations.len().saturating_sub(SHOWN);
         if more > 0 {
-            found.push(format!("and {more} more, which `deploy-http check --policy` lists"));
+            found.push(format!(
+                "and {more} more, which `deploy-http check --policy` lists"
+            ));
         }
         Stop::wrong(format!(
             "--policy {} is not a policy: {}",
@@ -68,10 +70,15 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_start_says_where_its_policy_is_wrong_in_one_line() {
-        let stop = loaded("{\"rules\": [\n  {\"effect\": \"permit\"},\n  {\"effect\": \"allow\", \"acions\": []}\n]}\n");
+        let stop = loaded(
+            "{\"rules\": [\n  {\"effect\": \"permit\"},\n  {\"effect\": \"allow\", \"acions\": []}\n]}\n",
+        );
         let Stop { code, text } = stop.unwrap_err();
         assert_eq!(code, 2);
-        assert!(text.contains("policy.json:2:14: expected one of \"allow\", \"deny\""), "{text}");
+        assert!(
+            text.contains("policy.json:2:14: expected one of \"allow\", \"deny\""),
+            "{text}"
+        );
         assert!(text.contains("; ") && text.contains("policy.json:3:"), "{text}");
         assert!(!text.contains('\n'), "{text}");
     }
@@ -80,7 +87,10 @@ mod tests {
     fn however_much_is_wrong_the_line_stays_readable() {
         let rules = vec!["{\"effect\": \"permit\"}"; 500].join(",");
         let text = loaded(&format!("{{\"rules\": [{rules}]}}")).unwrap_err().text;
-        assert!(text.ends_with("and 490 more, which `deploy-http check --policy` lists"), "{text}");
+        assert!(
+            text.ends_with("and 490 more, which `deploy-http check --policy` lists"),
+            "{text}"
+        );
         assert_eq!(text.matches("policy.json:1:").count(), SHOWN);
     }
 
@@ -88,6 +98,9 @@ mod tests {
     fn a_file_that_cannot_be_read_is_told() {
         let Stop { code, text } = load(Path::new("no/such/policy.json")).unwrap_err();
         assert_eq!(code, 2);
-        assert!(text.starts_with("--policy no/such/policy.json cannot be read"), "{text}");
+        assert!(
+            text.starts_with("--policy no/such/policy.json cannot be read"),
+            "{text}"
+        );
     }
 }

@@ -31,7 +31,8 @@ const POLICY: &str = r#"{"rules": [
 const ADA: &str = "ada@example.com";
 const EVE: &str = "eve@example.com";
 
-const MANIFEST: &str = r#"{"name": "load", "type": "deployment", "image": "registry.example/load:1", "cmd": ["run"]}"#;
+const MANIFEST: &str =
+    r#"{"name": "load", "type": "deployment", "image": "registry.example/load:1", "cmd": ["run"]}"#;
 const PIPELINE: &str = r#"{"name": "all", "tasks": [{"name": "load", "namespacetask": "demo/load"}]}"#;
 
 /// A task, a run, and a load and a template of each kind, in the repository and the namespace `demo`.
@@ -98,7 +99,11 @@ impl Scene {
                 directory: "load".parse().unwrap(),
                 branch: None,
             };
-            let id = deployer.load_configuration(Reader::Anyone, request).await.unwrap().id;
+            let id = deployer
+                .load_configuration(Reader::Anyone, request)
+                .await
+                .unwrap()
+                .id;
             let loaded = world.store.until(|records| {
                 let work = records.work(id)?;
                 (work.progress != WorkProgress::Loading).then_some(())
@@ -217,14 +222,20 @@ async fn every_read_route_keeps_from_its_caller_what_they_may_not_read() {
             (ADA, ProtectReads::All),
         ] {
             let (status, body) = scene.ask(route, who, protect).await;
-            assert!(matches!(status, 200 | 202), "{path} {who} {protect:?}: {status} {body}");
+            assert!(
+                matches!(status, 200 | 202),
+                "{path} {who} {protect:?}: {status} {body}"
+            );
             assert!(!is_list || !is_empty_list(&body), "{path} {who}: {body}");
         }
         let (status, body) = scene.ask(route, EVE, ProtectReads::All).await;
         if is_list {
             assert!(status == 200 && is_empty_list(&body), "{path}: {status} {body}");
         } else {
-            assert!(status == 404 && body.contains("-not-found"), "{path}: {status} {body}");
+            assert!(
+                status == 404 && body.contains("-not-found"),
+                "{path}: {status} {body}"
+            );
         }
     }
 }
@@ -234,14 +245,22 @@ async fn a_change_that_is_denied_tells_no_more_than_a_read() {
     let scene = Scene::set().await;
     let kill = TABLE.iter().find(|route| route.path.contains("/kill/")).unwrap();
     let (status, body) = scene.ask(kill, EVE, ProtectReads::External).await;
-    assert!(status == 403 && body.contains("problem:denied"), "{status} {body}");
+    assert!(
+        status == 403 && body.contains("problem:denied"),
+        "{status} {body}"
+    );
     let (status, body) = scene.ask(kill, EVE, ProtectReads::All).await;
     assert!(
         status == 404 && body.contains("problem:pipeline-not-found"),
         "{status} {body}"
     );
     // She may delete nothing there, whatever it is: there is nothing to tell.
-    let delete = TABLE.iter().find(|route| route.path.contains("/delete/deployment"));
+    let delete = TABLE
+        .iter()
+        .find(|route| route.path.contains("/delete/deployment"));
     let (status, body) = scene.ask(delete.unwrap(), EVE, ProtectReads::All).await;
-    assert!(status == 403 && body.contains("problem:denied"), "{status} {body}");
+    assert!(
+        status == 403 && body.contains("problem:denied"),
+        "{status} {body}"
+    );
 }
