@@ -2,6 +2,7 @@
 //! anything; where it goes on is the place of an item that was shown.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use crate::authz::Reader;
@@ -132,10 +133,10 @@ impl Owners {
             .iter()
             .filter(|pod| sight.whatever_repository(&pod.namespace).is_none());
         for id in unsettled.filter_map(|pod| pod.task_id) {
-            if !self.0.contains_key(&id) {
+            if let Entry::Vacant(unknown) = self.0.entry(id) {
                 let task = deployer.ports.tasks.get(id).await?;
                 let source = task.and_then(|task| task.source);
-                self.0.insert(id, source.map(|source| source.repository));
+                unknown.insert(source.map(|source| source.repository));
             }
         }
         Ok(())
