@@ -32,6 +32,8 @@ mod identity;
 mod lists;
 #[path = "routes/pipelines.rs"]
 mod pipelines;
+#[path = "routes/policy.rs"]
+mod policy;
 #[path = "routes/refusals.rs"]
 mod refusals;
 #[path = "routes/tasks.rs"]

@@ -1,10 +1,12 @@
 //! Begins a run: loads and validates everything it will need, at one commit per repository, before anything starts.
 
+mod allowed;
+
 use std::collections::{HashMap, HashSet};
 
 use futures::stream::{self, StreamExt};
 
-use crate::authz::{Action, Caller, Decision, Reader, Target};
+use crate::authz::{Action, Caller, Reader};
 use crate::deployer::Deployer;
 use crate::engine::Command;
 use crate::error::{Error, ErrorCode};
@@ -15,12 +17,12 @@ use crate::pipeline::{Run, RunState, RunStatus, StepCounts};
 use crate::ports::Resolved;
 use crate::task::{Source, Status, Step, Task};
 use crate::work::DocumentKind;
-use crate::workload::{Kind, Timestamp, Warning, WarningCode};
+use crate::workload::{Timestamp, Warning, WarningCode};
 
-use super::deploy_task::{NOT_TO_REPLACE, code_of, may_replace};
+use super::deploy_task::code_of;
 use super::plan::{self, Override, Placement};
 use super::read::RunView;
-use super::{default_namespace, reserved, source};
+use super::{default_namespace, source};
 
 /// How many repositories or manifests are read side by side.
 const READS_AT_ONCE: usize = 16;
@@ -213,48 +215,6 @@ impl Deployer {
         self.run_view(Reader::Anyone, id).await
     }
 
-    /// Each step is a deploy of its repository into the run's namespace. Decided before any of them is looked for, so that
-    /// the answer does not tell which of them exist.
-    fn authorize_steps(
-        &self,
-        caller: &Caller,
-        namespace: &Namespace,
-        steps: &[StepDefinition],
-    ) -> Result<(), Error> {
-        let standing = self.policy.standing(caller, Action::Deploy);
-        let mut violations = Vec::new();
-        for (index, step) in (0..).zip(steps) {
-            match standing.on(Target {
-                namespace: Some(namespace),
-                repository: Some(&step.repository),
-            }) {
-                Decision::Allowed => {}
-                Decision::Reserved => return Err(reserved()),
-                Decision::Denied => {
-                    let message =
-                        "the policy does not let you deploy this repository into the run's namespace";
-                    violations.push(Violation::new(place_of(index), message));
-                }
-            }
-        }
-        denied_steps(violations)
-    }
-
-    /// A step's job has a name of its own; its deployment or service takes the place of whatever holds its name.
-    async fn authorize_replacing(&self, caller: &Caller, steps: &[Task]) -> Result<(), Error> {
-        let mut violations = Vec::new();
-        for (index, step) in (0..).zip(steps) {
-            if step.kind() == Kind::Job {
-                continue;
-            }
-            let holder = self.ports.tasks.holder(&step.slot()).await?;
-            if holder.is_some_and(|holder| !may_replace(&self.policy, caller, &holder)) {
-                violations.push(Violation::new(place_of(index), NOT_TO_REPLACE));
-            }
-        }
-        denied_steps(violations)
-    }
-
     /// Every manifest the definition names, each read once, at one commit per repository: the pipeline's own at the
     /// pipeline's commit, any other at its default branch. Everything that is missing or bad is told of each.
     async fn load_manifests<'d>(
@@ -430,14 +390,6 @@ fn in_step(index: u32, step: &StepDefinition, violations: Vec<Violation>) -> imp
 /// Where the definition says what a step deploys.
 fn place_of(index: u32) -> String {
     format!("/tasks/{index}/namespacetask")
-}
-
-fn denied_steps(violations: Vec<Violation>) -> Result<(), Error> {
-    if violations.is_empty() {
-        return Ok(());
-    }
-    let detail = "the policy does not let you deploy every step; see the violations. Nothing was started";
-    Err(Error::new(ErrorCode::Denied, detail).with_violations(violations))
 }
 
 fn invalid(violations: Vec<Violation>) -> Error {

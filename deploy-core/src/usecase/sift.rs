@@ -4,12 +4,17 @@
 
 use crate::ports::Page;
 
+/// How many items are read at a time once a first look has shown that some may not be shown: a short page must not make
+/// many reads of a long list.
+const LATER_CHUNKS: usize = 500;
+
 /// A page on its way. `C` is a place in the list.
 pub(super) struct Sift<T, C> {
     limit: usize,
     place: fn(&T) -> C,
     after: Option<C>,
     kept: Vec<T>,
+    begun: bool,
     ended: bool,
 }
 
@@ -21,6 +26,7 @@ impl<T, C: Clone> Sift<T, C> {
             place,
             after: after.cloned(),
             kept: Vec::new(),
+            begun: false,
             ended: false,
         }
     }
@@ -29,11 +35,18 @@ impl<T, C: Clone> Sift<T, C> {
     pub(super) fn wants(&self) -> Option<(usize, Option<&C>)> {
         let full = self.kept.len() > self.limit;
         // One more than are shown, which tells whether the list goes on.
-        (!full && !self.ended).then(|| (self.limit.saturating_add(1), self.after.as_ref()))
+        let first = self.limit.saturating_add(1);
+        let count = if self.begun {
+            first.max(LATER_CHUNKS)
+        } else {
+            first
+        };
+        (!full && !self.ended).then_some((count, self.after.as_ref()))
     }
 
     /// Takes what was read, and of it what may be shown.
     pub(super) fn take(&mut self, page: Page<T>, shows: impl Fn(&T) -> bool) {
+        self.begun = true;
         self.ended = !page.more || page.items.is_empty();
         if let Some(last) = page.items.last() {
             self.after = Some((self.place)(last));
@@ -83,15 +96,17 @@ mod tests {
         assert_eq!(sift(0, 1, 3, None), (vec![], false, 0));
         assert_eq!(sift(3, 1, 3, None), (vec![0, 1, 2], false, 3));
         assert_eq!(sift(4, 1, 3, None), (vec![0, 1, 2], true, 4));
-        assert_eq!(sift(40, 10, 3, None), (vec![0, 10, 20], true, 32));
+        assert_eq!(sift(40, 10, 3, None), (vec![0, 10, 20], true, 40));
         assert_eq!(sift(30, 10, 3, None), (vec![0, 10, 20], false, 30));
         assert_eq!(sift(40, 10, 3, Some(20)), (vec![30], false, 19));
         assert_eq!(sift(40, 100, 3, Some(0)), (vec![], false, 39));
+        // Chunk by chunk, and no further than needed.
+        assert_eq!(sift(10_000, 400, 3, None), (vec![0, 400, 800], true, 4 + 3 * 500));
     }
 
     proptest::proptest! {
         #[test]
-        fn pages_put_together_are_the_list(of in 0_u32..60, each in 1_u32..9, limit in 1_usize..7) {
+        fn pages_put_together_are_the_list(of in 0_u32..1500, each in 1_u32..90, limit in 1_usize..70) {
             let (mut all, mut after) = (Vec::new(), None);
             loop {
                 let (items, more, _) = sift(of, each, limit, after);
