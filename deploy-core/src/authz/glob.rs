@@ -34,7 +34,7 @@ impl Glob {
         self.text == "*"
     }
 
-    /// Whether every text that `other` matches is matched by this one too: a `*` of `other` can only be taken by one of ours.
+    /// Whether every text that `other` matches is matched by this one too: only a `*` of ours takes a `*` of `other`.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.matches(&other.text)
     }
