@@ -268,16 +268,16 @@ mod tests {
         assert_eq!(reply.headers()[header::CONTENT_TYPE], "application/problem+json");
         insta::assert_json_snapshot!(body(reply).await, @r#"
         {
+          "type": "urn:deploy:problem:invalid-manifest",
+          "title": "The manifest is invalid",
+          "status": 422,
           "detail": "the manifest has 1 violation",
           "instance": "urn:deploy:request:r-1",
           "request_id": "r-1",
-          "status": 422,
-          "title": "The manifest is invalid",
-          "type": "urn:deploy:problem:invalid-manifest",
           "violations": [
             {
-              "message": "expected an array",
-              "pointer": "/cmd"
+              "pointer": "/cmd",
+              "message": "expected an array"
             }
           ]
         }

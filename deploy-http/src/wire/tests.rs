@@ -308,7 +308,7 @@ fn lists_have_their_array_and_where_they_go_on() {
     let keys = |json: &Value| json.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         keys(&tasks),
-        ["continue", "cronjobs", "deployments", "jobs", "services"]
+        ["jobs", "cronjobs", "deployments", "services", "continue"]
     );
     assert_eq!(
         (tasks["jobs"][0]["state"].as_str(), tasks["continue"].as_str()),
