@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-pub use crate::authz::Caller;
 use crate::authz::Policy;
+pub use crate::authz::{Caller, Reader};
 use crate::changes::Changes;
 use crate::engine::{Engine, Inbox, Settings};
 use crate::ports::{

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorCode};
 use crate::names::TaskId;
 use crate::ports::{Generation, JournalError};
 
-pub(crate) use commands::{Command, Inbox};
+pub(crate) use commands::{Command, Inbox, Objection};
 
 use batch::{Batch, Refused};
 use board::Board;

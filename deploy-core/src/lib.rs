@@ -11,7 +11,7 @@
 //! use std::sync::Arc;
 //!
 //! use deploy_core::Deployer;
-//! use deploy_core::deployer::DeployTask;
+//! use deploy_core::deployer::{DeployTask, Reader};
 //! use deploy_core::task::State;
 //! use deploy_testkit::World;
 //!
@@ -52,7 +52,7 @@
 //! // Listen first, then read: no change falls between the two.
 //! let mut changes = deployer.changes().subscribe(task.id().uuid());
 //! let ended = loop {
-//!     let task = deployer.task(task.id()).await?.task;
+//!     let task = deployer.task(Reader::Anyone, task.id()).await?.task;
 //!     if task.status.state.is_final() {
 //!         break task;
 //!     }

@@ -4,10 +4,13 @@
 pub mod delete_task;
 pub mod deploy_task;
 pub mod kill_pipeline;
+mod list;
 pub mod load_configuration;
 mod plan;
 pub mod read;
 pub mod run_pipeline;
+mod sift;
+mod sight;
 mod source;
 pub mod templates;
 
@@ -26,24 +29,14 @@ impl Deployer {
         namespace: &Namespace,
         repository: Option<&RepositoryName>,
     ) -> Result<(), Error> {
-        match authz::decide(
-            &self.policy,
-            caller,
-            action,
-            Target {
-                namespace,
-                repository,
-            },
-        ) {
+        let target = Target {
+            namespace: Some(namespace),
+            repository,
+        };
+        match authz::decide(&self.policy, caller, action, target) {
             Decision::Allowed => Ok(()),
-            Decision::Denied => {
-                let detail = format!("the policy does not let you {} here", action.as_str());
-                Err(Error::new(ErrorCode::Denied, detail))
-            }
-            Decision::Reserved => Err(Error::new(
-                ErrorCode::NamespaceReserved,
-                "this namespace is reserved; deploy into another one, as in /v1/task/deployinas",
-            )),
+            Decision::Denied => Err(denied(action)),
+            Decision::Reserved => Err(reserved()),
         }
     }
 
@@ -80,6 +73,18 @@ fn default_namespace(repository: &RepositoryName) -> Result<Namespace, Error> {
             "this repository's name gives no namespace; name one, as in /v1/task/deployinas or /v1/pipeline/runinas",
         )
     })
+}
+
+fn denied(action: Action) -> Error {
+    let detail = format!("the policy does not let you {} here", action.as_str());
+    Error::new(ErrorCode::Denied, detail)
+}
+
+fn reserved() -> Error {
+    Error::new(
+        ErrorCode::NamespaceReserved,
+        "this namespace is reserved; deploy into another one, as in /v1/task/deployinas",
+    )
 }
 
 fn cluster_unavailable(source: impl Into<crate::error::BoxError>) -> Error {

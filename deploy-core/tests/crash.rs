@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Server, deployment, job, settle};
+use deploy_core::deployer::Reader;
 use deploy_core::names::PipelineId;
 use deploy_core::pipeline::graph::{Graph, Node};
 use deploy_core::pipeline::run::Progress;
@@ -287,7 +288,10 @@ async fn finish(world: &World, server: &Server, run: PipelineId, story: Story) {
         let is_there = |name| alive.iter().any(|object| step_of(object.name.as_str()) == name);
         if !killed && story.killed_in.is_some_and(is_there) {
             let caller = World::caller();
-            let answer = server.deployer.kill_pipeline(&caller, run, story.cleanup).await;
+            let answer = server
+                .deployer
+                .kill_pipeline(&caller, Reader::Anyone, run, story.cleanup)
+                .await;
             answer.unwrap();
             killed = true;
         }

@@ -16,7 +16,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Server, deployment, job, service, settle, within};
-use deploy_core::deployer::DeployConfiguration;
+use deploy_core::deployer::{DeployConfiguration, Reader};
 use deploy_core::pipeline::graph::{Graph, Node};
 use deploy_core::pipeline::run::Progress;
 use deploy_core::task::Task;
@@ -151,7 +151,11 @@ fn delete(server: &Server, numbers: &mut Numbers) -> JoinHandle<()> {
     tokio::spawn(async move {
         let (namespace, name) = ("demo".parse().unwrap(), name.parse().unwrap());
         let caller = World::caller();
-        drop(deployer.delete_task(&caller, kind, namespace, name).await);
+        drop(
+            deployer
+                .delete_task(&caller, Reader::Anyone, kind, namespace, name)
+                .await,
+        );
     })
 }
 
@@ -175,7 +179,11 @@ fn kill(world: &World, server: &Server, numbers: &mut Numbers) -> Option<JoinHan
     let (id, cleanup) = (numbers.pick(&runs), numbers.below(2) == 0);
     let deployer = server.deployer.clone();
     Some(tokio::spawn(async move {
-        drop(deployer.kill_pipeline(&World::caller(), id, cleanup).await);
+        drop(
+            deployer
+                .kill_pipeline(&World::caller(), Reader::Anyone, id, cleanup)
+                .await,
+        );
     }))
 }
 

@@ -12,6 +12,7 @@
 mod common;
 
 use common::{Server, advance, deployment, job, object, pass_until, service, settle, within};
+use deploy_core::deployer::Reader;
 use deploy_core::engine::Settings;
 use deploy_core::pipeline::{RunState, StepState};
 use deploy_core::task::State;
@@ -24,7 +25,7 @@ async fn delete(server: &Server, kind: Kind, name: &str) -> Result<Vec<Deleted>,
     let (namespace, name) = ("demo".parse().unwrap(), name.parse().unwrap());
     server
         .deployer
-        .delete_task(&World::caller(), kind, namespace, name)
+        .delete_task(&World::caller(), Reader::Anyone, kind, namespace, name)
         .await
 }
 
@@ -310,7 +311,11 @@ async fn a_stop_that_is_unclear_does_not_answer_for_the_delete_that_came_after_i
         world.cluster.hold(Verb::Delete);
         world.cluster.fail_next(Verb::Stop, Fault::AmbiguousBefore);
         let caller = World::caller();
-        server.deployer.kill_pipeline(&caller, run, false).await.unwrap();
+        server
+            .deployer
+            .kill_pipeline(&caller, Reader::Anyone, run, false)
+            .await
+            .unwrap();
         world.cluster.until_called(Verb::Stop, 1).await;
         let failing = async {
             world.cluster.until_called(Verb::Delete, 1).await;

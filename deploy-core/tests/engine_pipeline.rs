@@ -13,6 +13,7 @@ mod common;
 
 use common::{Server, job, pass_until, settle, within};
 use deploy_core::ErrorCode;
+use deploy_core::deployer::Reader;
 use deploy_core::names::PipelineId;
 use deploy_core::pipeline::{RunState, StepState};
 use deploy_core::task::{State, Task};
@@ -65,7 +66,7 @@ async fn kill(server: &Server, run: PipelineId, cleanup: bool) -> (RunState, boo
     let caller = World::caller();
     let (view, had_ended) = server
         .deployer
-        .kill_pipeline(&caller, run, cleanup)
+        .kill_pipeline(&caller, Reader::Anyone, run, cleanup)
         .await
         .unwrap();
     (view.run.status.state, had_ended)
@@ -240,7 +241,7 @@ async fn a_run_that_is_not_there_cannot_be_killed() {
         let nobody = builders::pipeline_id(77);
         let answer = server
             .deployer
-            .kill_pipeline(&World::caller(), nobody, false)
+            .kill_pipeline(&World::caller(), Reader::Anyone, nobody, false)
             .await;
         assert_eq!(answer.unwrap_err().code, ErrorCode::PipelineNotFound);
     })

@@ -12,6 +12,7 @@
 mod common;
 
 use common::{Server, advance, deployment, job, object, settle, within};
+use deploy_core::deployer::Reader;
 use deploy_core::names::PipelineId;
 use deploy_core::pipeline::{RunState, StepState};
 use deploy_core::task::{State, Task};
@@ -111,7 +112,11 @@ async fn a_kill_removes_a_rollout_that_the_run_made() {
         let run = begin(&world, &server).await;
         rolling_out(&world, run).await;
         let caller = World::caller();
-        server.deployer.kill_pipeline(&caller, run, false).await.unwrap();
+        server
+            .deployer
+            .kill_pipeline(&caller, Reader::Anyone, run, false)
+            .await
+            .unwrap();
         assert_eq!(world.until_ended(run).await.status.state, RunState::Killed);
         assert!(world.cluster.peek(&object(Kind::Deployment, "web")).is_none());
         let records = world.store.records();
@@ -129,7 +134,11 @@ async fn a_kill_leaves_a_rollout_that_the_run_only_updated_with_a_warning() {
         let run = begin(&world, &server).await;
         let web = rolling_out(&world, run).await;
         let caller = World::caller();
-        server.deployer.kill_pipeline(&caller, run, false).await.unwrap();
+        server
+            .deployer
+            .kill_pipeline(&caller, Reader::Anyone, run, false)
+            .await
+            .unwrap();
 
         assert_eq!(world.until_ended(run).await.status.state, RunState::Killed);
         assert!(world.cluster.peek(&web.object()).is_some());
@@ -164,7 +173,11 @@ async fn a_kill_while_the_apply_is_under_way_waits_to_learn_whose_rollout_it_is(
                 .until_called(Verb::Apply, 1 + usize::from(was_there))
                 .await;
             let caller = World::caller();
-            server.deployer.kill_pipeline(&caller, run, false).await.unwrap();
+            server
+                .deployer
+                .kill_pipeline(&caller, Reader::Anyone, run, false)
+                .await
+                .unwrap();
             settle().await;
             world.cluster.release(Verb::Apply);
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::{Server, advance, deployment, job, object, pass_until, settle, within};
 use deploy_core::ErrorCode;
+use deploy_core::deployer::Reader;
 use deploy_core::pipeline::RunState;
 use deploy_core::ports::{MockTasks, RecordsError};
 use deploy_core::task::State;
@@ -68,7 +69,7 @@ async fn while_the_store_is_down_everything_is_refused_and_afterwards_nothing_is
         let caller = World::caller();
         let delete = server
             .deployer
-            .delete_task(&caller, Kind::Deployment, namespace, name);
+            .delete_task(&caller, Reader::Anyone, Kind::Deployment, namespace, name);
         let delete = delete.await.unwrap_err();
         for error in [deploy, run, delete] {
             assert_eq!(error.code, ErrorCode::StorageUnavailable);
@@ -246,7 +247,7 @@ async fn a_delete_that_was_refused_is_not_done_although_it_was_recorded() {
         let caller = World::caller();
         let delete = server
             .deployer
-            .delete_task(&caller, Kind::Deployment, namespace, name);
+            .delete_task(&caller, Reader::Anyone, Kind::Deployment, namespace, name);
         assert_eq!(delete.await.unwrap_err().code, ErrorCode::StorageUnavailable);
 
         advance(&world, 1).await;
@@ -278,7 +279,10 @@ async fn a_run_ends_though_its_kill_was_recorded_and_not_answered() {
         // The kill has a place in the run's order that the engine does not know of.
         world.store.script([Fate::AnswerLost]);
         let caller = World::caller();
-        let kill = server.deployer.kill_pipeline(&caller, run, false).await;
+        let kill = server
+            .deployer
+            .kill_pipeline(&caller, Reader::Anyone, run, false)
+            .await;
         assert_eq!(kill.unwrap_err().code, ErrorCode::StorageUnavailable);
         world.cluster.end(&a.object(), 0);
         settle().await;

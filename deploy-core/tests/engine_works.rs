@@ -13,7 +13,7 @@ mod common;
 
 use common::{Server, advance, job, pass_until, settle, within};
 use deploy_core::ErrorCode;
-use deploy_core::deployer::LoadConfiguration;
+use deploy_core::deployer::{LoadConfiguration, Reader};
 use deploy_core::names::WorkId;
 use deploy_core::ports::{Change, Journal, SourceError};
 use deploy_core::work::{DocumentKind, Work, WorkProgress};
@@ -44,10 +44,18 @@ async fn a_manifest_is_loaded_as_it_stands_in_git() {
         let world = World::default();
         world.put_manifest("demo", "load", job("load"));
         let server = Server::start(&world);
-        let asked = server.deployer.load_configuration(request("load")).await.unwrap();
+        let asked = server
+            .deployer
+            .load_configuration(Reader::Anyone, request("load"))
+            .await
+            .unwrap();
         assert_eq!(asked.progress, WorkProgress::Loading);
         loaded(&world, asked.id).await;
-        let work = server.deployer.work(DocumentKind::Task, asked.id).await.unwrap();
+        let work = server
+            .deployer
+            .work(Reader::Anyone, DocumentKind::Task, asked.id)
+            .await
+            .unwrap();
         let WorkProgress::Loaded {
             configuration,
             branch,
@@ -60,7 +68,10 @@ async fn a_manifest_is_loaded_as_it_stands_in_git() {
         assert_eq!(configuration["name"], "load");
         assert_eq!(branch.as_str(), "master");
         assert_eq!(problem, None);
-        let other_kind = server.deployer.work(DocumentKind::Pipeline, asked.id).await;
+        let other_kind = server
+            .deployer
+            .work(Reader::Anyone, DocumentKind::Pipeline, asked.id)
+            .await;
         assert_eq!(other_kind.unwrap_err().code, ErrorCode::WorkNotFound);
     })
     .await;
@@ -72,7 +83,11 @@ async fn a_bad_manifest_is_loaded_with_its_violations() {
         let world = World::default();
         world.put_manifest("demo", "load", r#"{"name":"load","type":"jab"}"#);
         let server = Server::start(&world);
-        let asked = server.deployer.load_configuration(request("load")).await.unwrap();
+        let asked = server
+            .deployer
+            .load_configuration(Reader::Anyone, request("load"))
+            .await
+            .unwrap();
         let work = loaded(&world, asked.id).await;
         let WorkProgress::Loaded {
             problem: Some(problem),
@@ -107,7 +122,10 @@ async fn what_is_absent_or_no_json_or_cannot_be_read_fails() {
             if let Some(failure) = failure {
                 world.source.fail_next(SourceOperation::Resolve, failure);
             }
-            let asked = server.deployer.load_configuration(request(directory)).await;
+            let asked = server
+                .deployer
+                .load_configuration(Reader::Anyone, request(directory))
+                .await;
             let work = loaded(&world, asked.unwrap().id).await;
             let WorkProgress::Failed { problem } = work.progress else {
                 panic!("{:?}", work.progress);
@@ -159,10 +177,17 @@ async fn a_load_that_cannot_be_recorded_is_refused_and_an_end_that_cannot_comes_
         let server = Server::start(&world);
         settle().await;
         world.store.script([Fate::Refused, Fate::Recorded, Fate::Refused]);
-        let refused = server.deployer.load_configuration(request("load")).await;
+        let refused = server
+            .deployer
+            .load_configuration(Reader::Anyone, request("load"))
+            .await;
         assert_eq!(refused.unwrap_err().code, ErrorCode::StorageUnavailable);
         assert_eq!(world.source.calls().len(), 0);
-        let asked = server.deployer.load_configuration(request("load")).await.unwrap();
+        let asked = server
+            .deployer
+            .load_configuration(Reader::Anyone, request("load"))
+            .await
+            .unwrap();
         let work = pass_until(&world, loaded(&world, asked.id)).await;
         assert!(matches!(work.progress, WorkProgress::Loaded { .. }));
     })
@@ -175,13 +200,24 @@ async fn a_work_is_kept_a_day() {
         let world = World::default();
         world.put_manifest("demo", "load", job("load"));
         let server = Server::start(&world);
-        let asked = server.deployer.load_configuration(request("load")).await.unwrap();
+        let asked = server
+            .deployer
+            .load_configuration(Reader::Anyone, request("load"))
+            .await
+            .unwrap();
         loaded(&world, asked.id).await;
         advance(&world, 23 * 3600).await;
-        server.deployer.work(DocumentKind::Task, asked.id).await.unwrap();
+        server
+            .deployer
+            .work(Reader::Anyone, DocumentKind::Task, asked.id)
+            .await
+            .unwrap();
         advance(&world, 3600 + 600).await;
         advance(&world, 600).await;
-        let gone = server.deployer.work(DocumentKind::Task, asked.id).await;
+        let gone = server
+            .deployer
+            .work(Reader::Anyone, DocumentKind::Task, asked.id)
+            .await;
         assert_eq!(gone.unwrap_err().code, ErrorCode::WorkNotFound);
     })
     .await;

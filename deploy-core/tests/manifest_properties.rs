@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
+use deploy_core::authz::Policy;
 use deploy_core::manifest::{Document, Manifest, Quantity, Schedule, Violation};
 use deploy_core::pipeline::definition::Definition;
 use proptest::collection::{btree_map, vec};
@@ -34,12 +35,16 @@ fn read(bytes: &[u8]) {
         Ok(definition) => assert_eq!(definition.steps.len(), definition.graph.len()),
         Err(violations) => refused(violations),
     }
+    if let Err(violations) = Policy::parse(bytes) {
+        refused(violations);
+    }
 }
 
 /// Any JSON, with keys and words that mean something more often than chance would have it.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
         "(name|type|labels|image|cmd|env|schedule|published|replicas|tasks|dependance|value|secret|key)",
+        "(reserved|rules|effect|allow|deny|identities|groups|actions|namespaces|repositories|read|ada@\\*)",
         "(job|service|deployment|@daily|0 0 \\* \\* 7|Etc/UTC|150Mi|/x/|etl/x|a:b)",
         ".{0,12}",
     ];
@@ -68,6 +73,8 @@ fn valid_document() -> impl Strategy<Value = Vec<u8>> {
             "published": {"prefix": "/x/", "access": "g", "timeout_ms": 10, "sticky_sessions": true}}),
         json!({"name": "p", "original": "o", "tasks": [{"name": "a", "namespacetask": "r/d"},
             {"name": "b", "namespacetask": "r/d/e", "dependance": ["a"], "run-if-error": true, "env": []}]}),
+        json!({"reserved": ["a-*"], "rules": [{"effect": "deny", "identities": ["a@*"], "groups": ["g"]},
+            {"effect": "allow", "actions": ["deploy", "read"], "namespaces": ["a", "b*"], "repositories": ["R.*"]}]}),
     ];
     proptest::sample::select(
         documents

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use deploy_core::authz::Policy;
-use deploy_core::deployer::{DeployConfiguration, DeployTask, RunConfiguration, RunPipeline};
+use deploy_core::deployer::{DeployConfiguration, DeployTask, Reader, RunConfiguration, RunPipeline};
 use deploy_core::manifest::Violation;
 use deploy_core::names::RepositoryName;
 use deploy_core::ports::{
@@ -149,7 +149,7 @@ async fn refused_everywhere(ports: impl Fn() -> Ports, namespace: &str, expected
         let (namespace, name) = (namespace.parse().unwrap(), "load".parse().unwrap());
         let answer = ports()
             .deployer()
-            .delete_task(&caller, kind, namespace, name)
+            .delete_task(&caller, Reader::Anyone, kind, namespace, name)
             .await;
         assert_eq!(answer.map_err(code).err(), Some(expected), "delete {kind}");
     }
@@ -195,7 +195,10 @@ async fn a_kill_that_is_denied_only_reads_whose_run_it_is() {
         .expect_get()
         .times(1)
         .returning(move |_| Ok(Some(run.clone())));
-    let answer = ports.deployer().kill_pipeline(&World::caller(), id, false).await;
+    let answer = ports
+        .deployer()
+        .kill_pipeline(&World::caller(), Reader::Anyone, id, false)
+        .await;
     assert_eq!(answer.unwrap_err().code, ErrorCode::Denied);
 }
 

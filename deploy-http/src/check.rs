@@ -1,6 +1,6 @@
-//! `deploy-http check DIR`: every manifest.json and pipeline.json below DIR, every violation as
-//! `file:line:column: message`. It needs no server and no cluster, follows no symbolic link and never looks into
-//! `.git`; what it cannot know, such as a step's manifest in another repository, it leaves unchecked and says so.
+//! `deploy-http check DIR [--policy FILE]`: every manifest.json and pipeline.json below DIR and the policy, every
+//! violation as `file:line:column: message`. It needs no server and no cluster, follows no symbolic link and never looks
+//! into `.git`; what it cannot know, such as a step's manifest in another repository, it leaves unchecked and says so.
 
 mod steps;
 
@@ -8,41 +8,29 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use deploy_core::manifest::{Document, Manifest, Violation};
+use deploy_core::authz::Policy;
+use deploy_core::manifest::{Manifest, Violation};
 use deploy_core::pipeline::definition::Definition;
 use deploy_core::work::DocumentKind;
 
 use crate::config::Stop;
+use crate::policy_file;
 use steps::Roots;
 
-/// Checks everything below `dir`, and writes what it finds to `out`.
+/// Checks everything below `dir` and the policy, each where it is given, and writes what it finds to `out`.
 ///
 /// # Errors
-/// 1 with a summary where there is a violation; 2 where `dir` is no folder that can be read.
-pub fn check(dir: &Path, out: &mut dyn Write) -> Result<(), Stop> {
-    let cannot = |error: io::Error| {
-        Stop::wrong(format!(
-            "{} cannot be checked ({error}); give a folder that can be read",
-            dir.display()
-        ))
-    };
+/// 1 with a summary where there is a violation; 2 where `dir` is no folder, or the policy no file, that can be read.
+pub fn check(dir: Option<&Path>, policy: Option<&Path>, out: &mut dyn Write) -> Result<(), Stop> {
     let mut seen = Seen::default();
-    for (kind, file) in documents(dir).map_err(cannot)? {
-        let bytes = fs::read(&file).map_err(cannot)?;
-        let violations = match kind {
-            DocumentKind::Task => Manifest::parse(&bytes).err().unwrap_or_default(),
-            DocumentKind::Pipeline => match Definition::parse(&bytes) {
-                Ok(definition) => {
-                    let (violations, skipped) = steps::missing(&definition, &Roots::of(dir, &file));
-                    seen.skipped += skipped;
-                    violations
-                }
-                Err(violations) => violations,
-            },
-        };
-        seen.files += 1;
-        seen.violations += violations.len();
-        report(&file, &String::from_utf8_lossy(&bytes), &violations, out).map_err(cannot)?;
+    if let Some(file) = policy {
+        let bytes = policy_file::read(file)?;
+        let violations = Policy::parse(&bytes).err().unwrap_or_default();
+        seen.report(file, &bytes, &violations, out)
+            .map_err(|error| unwritable(&error))?;
+    }
+    if let Some(dir) = dir {
+        seen.documents_of(dir, out)?;
     }
     if seen.violations > 0 {
         return Err(Stop {
@@ -50,7 +38,14 @@ pub fn check(dir: &Path, out: &mut dyn Write) -> Result<(), Stop> {
             text: seen.summary(),
         });
     }
-    writeln!(out, "{}", seen.summary()).map_err(cannot)
+    writeln!(out, "{}", seen.summary()).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &io::Error) -> Stop {
+    Stop {
+        code: 1,
+        text: format!("what was found cannot be printed ({error})"),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +56,48 @@ struct Seen {
 }
 
 impl Seen {
+    fn documents_of(&mut self, dir: &Path, out: &mut dyn Write) -> Result<(), Stop> {
+        let cannot = |error: io::Error| {
+            Stop::wrong(format!(
+                "{} cannot be checked ({error}); give a folder that can be read",
+                dir.display()
+            ))
+        };
+        for (kind, file) in documents(dir).map_err(cannot)? {
+            let bytes = fs::read(&file).map_err(cannot)?;
+            let violations = match kind {
+                DocumentKind::Task => Manifest::parse(&bytes).err().unwrap_or_default(),
+                DocumentKind::Pipeline => match Definition::parse(&bytes) {
+                    Ok(definition) => {
+                        let (violations, skipped) = steps::missing(&definition, &Roots::of(dir, &file));
+                        self.skipped += skipped;
+                        violations
+                    }
+                    Err(violations) => violations,
+                },
+            };
+            self.report(&file, &bytes, &violations, out)
+                .map_err(|error| unwritable(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Counts a file and what is wrong with it, and prints that.
+    fn report(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        violations: &[Violation],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.files += 1;
+        self.violations += violations.len();
+        let text = String::from_utf8_lossy(bytes);
+        violations
+            .iter()
+            .try_for_each(|violation| writeln!(out, "{}", policy_file::placed(file, &text, violation)))
+    }
+
     fn summary(&self) -> String {
         let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
         let mut text = format!(
@@ -76,20 +113,6 @@ impl Seen {
         }
         text
     }
-}
-
-fn report(file: &Path, text: &str, violations: &[Violation], out: &mut dyn Write) -> io::Result<()> {
-    for Violation { pointer, message } in violations {
-        let place = Document::position(text, pointer);
-        writeln!(
-            out,
-            "{}:{}:{}: {message}",
-            file.display(),
-            place.line,
-            place.column
-        )?;
-    }
-    Ok(())
 }
 
 /// Every document below a folder, sorted by path.
@@ -155,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_none_is_wrong_use() {
-        let stop = check(Path::new("no/such/folder"), &mut Vec::new()).unwrap_err();
+        let stop = check(Some(Path::new("no/such/folder")), None, &mut Vec::new()).unwrap_err();
         assert_eq!(stop.code, 2);
         assert!(
             stop.text.starts_with("no/such/folder cannot be checked"),
@@ -167,7 +190,7 @@ mod tests {
     #[test]
     fn an_empty_folder_has_no_violation() {
         let mut out = Vec::new();
-        check(folder(&[]).path(), &mut out).unwrap();
+        check(Some(folder(&[]).path()), None, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "0 files, 0 violations\n");
     }
 

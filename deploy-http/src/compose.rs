@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Demo, GitBase, Stop, Surroundings, Tokens};
 use crate::demo;
 use crate::logging;
+use crate::policy_file;
 use crate::server::StopSignals;
 use crate::serving::Bound;
 
@@ -125,7 +126,10 @@ impl Server {
                 storage.data_dir.display()
             ))
         })?;
-        let policy = policy(config)?;
+        let policy = match &config.policy.policy {
+            Some(file) => policy_file::load(file)?,
+            None => Policy::default(),
+        };
         // Held first: a second server on the same folder is refused before it touches anything.
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let tokens = tokens(&config.tokens, clock.clone())?;
@@ -240,22 +244,6 @@ fn repositories(config: &Config) -> Result<Arc<dyn SourceRepository>, Stop> {
     Ok(Arc::new(
         repositories.map_err(|error| wrong("git cannot be used", &error))?,
     ))
-}
-
-fn policy(config: &Config) -> Result<Policy, Stop> {
-    let Some(file) = &config.policy.policy else {
-        return Ok(Policy::default());
-    };
-    let shown = file.display();
-    let text = std::fs::read(file)
-        .map_err(|error| Stop::wrong(format!("--policy {shown} cannot be read ({error})")))?;
-    Policy::parse(&text).map_err(|violations| {
-        let found: Vec<String> = violations
-            .iter()
-            .map(|v| format!("{}: {}", v.pointer, v.message))
-            .collect();
-        Stop::wrong(format!("--policy {shown} is not a policy: {}", found.join("; ")))
-    })
 }
 
 /// Who checks tokens; `None` where no key is configured.

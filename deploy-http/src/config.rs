@@ -28,10 +28,14 @@ pub enum Command {
     Serve(Box<Config>),
     /// The first minute: an example task and pipeline, deployed through the HTTP routes
     Demo(Box<Demo>),
-    /// Validates every manifest.json and pipeline.json below DIR, without any server
+    /// Validates every manifest.json and pipeline.json below DIR, and a policy file, without any server
     Check {
         /// The folder
-        dir: PathBuf,
+        #[arg(required_unless_present = "policy")]
+        dir: Option<PathBuf>,
+        /// The policy file
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
     },
 }
 

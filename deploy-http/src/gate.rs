@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use deploy_core::deployer::Caller;
+use deploy_core::deployer::{Caller, Reader};
 use deploy_core::error::BoxError;
 use deploy_core::names::Namespace;
 use hyper::Method;
@@ -65,6 +65,9 @@ pub struct Call {
     route: &'static Route,
     path: String,
     caller: Option<Caller>,
+    /// Whether what is read has to be the caller's to read, where the call came in. True for calls that change something
+    /// too: they must not tell what a read would not.
+    reads_protected: bool,
     /// Its query.
     pub query: Query,
     /// Its form; empty where it has none.
@@ -147,6 +150,7 @@ impl Gate {
             route,
             path,
             caller: believed.map(|Believed { caller, .. }| caller),
+            reads_protected: self.identity.reads_protected,
             query,
             form,
             headers,
@@ -282,6 +286,18 @@ impl Call {
         self.caller
             .as_ref()
             .ok_or_else(|| Problem::bug("a protected route was reached without an identity"))
+    }
+
+    /// Who reads.
+    ///
+    /// # Errors
+    /// As [`Call::caller`], where reads are protected.
+    pub fn reader(&self) -> Result<Reader<'_>, Problem> {
+        if self.reads_protected {
+            self.caller().map(Reader::Caller)
+        } else {
+            Ok(Reader::Anyone)
+        }
     }
 
     fn names_default_namespace(&self) -> bool {

@@ -19,3 +19,6 @@ pub struct Services {
     /// Cancelled when the server drains: whoever waits is answered at once.
     pub drain: CancellationToken,
 }
+
+#[cfg(test)]
+mod tests;

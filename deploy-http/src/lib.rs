@@ -20,6 +20,7 @@ pub mod gate;
 pub mod handlers;
 pub mod identity;
 pub mod logging;
+pub mod policy_file;
 pub mod prefix;
 pub mod problem;
 pub mod query;

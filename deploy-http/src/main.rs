@@ -12,7 +12,9 @@ async fn main() -> ExitCode {
     let outcome = match parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => Box::pin(compose::serve(*config)).await,
         Ok(Command::Demo(demo)) => Box::pin(compose::demo(*demo)).await,
-        Ok(Command::Check { dir }) => check::check(&dir, &mut io::stdout().lock()),
+        Ok(Command::Check { dir, policy }) => {
+            check::check(dir.as_deref(), policy.as_deref(), &mut io::stdout().lock())
+        }
         Err(stop) => Err(stop),
     };
     match outcome {

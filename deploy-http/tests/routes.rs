@@ -34,6 +34,8 @@ mod listeners;
 mod lists;
 #[path = "routes/pipelines.rs"]
 mod pipelines;
+#[path = "routes/policy.rs"]
+mod policy;
 #[path = "routes/refusals.rs"]
 mod refusals;
 #[path = "routes/tasks.rs"]

@@ -8,209 +8,218 @@
 //! A list that is absent matches everything; a rule with identities and groups matches either. `*` stands for any run
 //! of characters, and nothing else is special.
 
-use serde::Deserialize;
+mod parse;
 
-use crate::manifest::{Document, Violation};
+use crate::manifest::Violation;
 use crate::names::Namespace;
 
-use super::{Action, Caller, Target};
+use super::glob::Glob;
+use super::{Action, Caller, Decision, Target};
 
 /// Namespaces that nothing is ever deployed into or deleted from.
 const ALWAYS_RESERVED: [&str; 2] = ["default", "kube-*"];
 
 /// The rules in force. The default has none and allows whatever is not reserved.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     rules: Option<Vec<Rule>>,
-    reserved: Vec<String>,
+    reserved: Vec<Glob>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            rules: None,
+            reserved: ALWAYS_RESERVED.map(Glob::exact).into(),
+        }
+    }
 }
 
 /// One rule.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
+#[derive(Debug, Clone)]
+struct Rule {
     effect: Effect,
-    identities: Option<Vec<String>>,
-    groups: Option<Vec<String>>,
-    actions: Option<Vec<String>>,
-    namespaces: Option<Vec<String>>,
-    repositories: Option<Vec<String>>,
+    identities: Option<Vec<Glob>>,
+    groups: Option<Vec<Glob>>,
+    actions: Option<Vec<Action>>,
+    namespaces: Names,
+    repositories: Names,
 }
+
+/// Which names of a target a rule is about: those that a glob matches; all, where its list is absent or holds `*`.
+#[derive(Debug, Clone)]
+struct Names(Option<Vec<Glob>>);
 
 /// What a rule says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// Yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
     Allow,
-    /// No.
     Deny,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    reserved: Vec<String>,
-    rules: Vec<Rule>,
 }
 
 impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// Every violation of its form.
+    /// Every violation of its form, each with the place where it is.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<Violation>> {
-        let document = Document::parse(bytes)?;
-        let file: File = serde_json::from_value(document.value)
-            .map_err(|error| vec![Violation::new("", error.to_string())])?;
-        let known = [
-            Action::Deploy,
-            Action::Run,
-            Action::Kill,
-            Action::Delete,
-            Action::Read,
-        ]
-        .map(Action::as_str);
-        let mut violations = Vec::new();
-        for (index, rule) in file.rules.iter().enumerate() {
-            for (at, action) in rule.actions.iter().flatten().enumerate() {
-                if !known.contains(&action.as_str()) {
-                    let message = format!("not an action; expected one of {}", known.join(", "));
-                    violations.push(Violation::new(format!("/rules/{index}/actions/{at}"), message));
-                }
-            }
-        }
-        if violations.is_empty() {
-            Ok(Self {
-                rules: Some(file.rules),
-                reserved: file.reserved,
-            })
-        } else {
-            Err(violations)
-        }
+        parse::policy(bytes)
     }
 
     /// The same with more namespaces reserved, as the server's own.
     #[must_use]
     pub fn reserving(mut self, globs: impl IntoIterator<Item = String>) -> Self {
-        self.reserved.extend(globs);
+        self.reserved
+            .extend(globs.into_iter().map(|glob| Glob::exact(&glob)));
         self
     }
 
-    pub(super) fn reserves(&self, namespace: &Namespace) -> bool {
-        let listed = self.reserved.iter().map(String::as_str);
-        ALWAYS_RESERVED
-            .into_iter()
-            .chain(listed)
-            .any(|glob| matches(glob, namespace.as_str()))
+    /// What the rules say to this caller about this action, wherever it is asked for.
+    #[must_use]
+    pub fn standing(&self, caller: &Caller, action: Action) -> Standing<'_> {
+        let speaks = |rule: &&Rule| rule.is_about(action) && rule.speaks_to(caller);
+        Standing {
+            policy: self,
+            action,
+            rules: self
+                .rules
+                .as_ref()
+                .map(|rules| rules.iter().filter(speaks).collect()),
+        }
     }
 
-    /// Whether there are no rules at all.
-    pub(super) const fn is_open(&self) -> bool {
-        self.rules.is_none()
+    fn reserves(&self, namespace: &Namespace) -> bool {
+        self.reserved.iter().any(|glob| glob.matches(namespace.as_str()))
+    }
+}
+
+/// The rules that speak to one caller about one action, so that a list asks who it is for once and not for each item.
+#[derive(Debug, Clone)]
+pub struct Standing<'p> {
+    policy: &'p Policy,
+    action: Action,
+    /// In their order; `None` = there is no policy file.
+    rules: Option<Vec<&'p Rule>>,
+}
+
+impl Standing<'_> {
+    /// Decides. Reserved namespaces come first; then the first rule that matches; then no, where there are rules at all.
+    #[must_use]
+    pub fn on(&self, target: Target<'_>) -> Decision {
+        if self.action.changes() && target.namespace.is_some_and(|name| self.policy.reserves(name)) {
+            return Decision::Reserved;
+        }
+        let Some(rules) = &self.rules else {
+            return Decision::Allowed;
+        };
+        let first = rules.iter().find(|rule| rule.is_for(self.action, target));
+        Effect::decision(first.map(|rule| rule.effect))
     }
 
-    pub(super) fn first_match(&self, caller: &Caller, action: Action, on: Target<'_>) -> Option<Effect> {
-        let rule = self
-            .rules
+    /// The decision where it is the same for every repository; `None` where it depends on which.
+    #[must_use]
+    pub fn whatever_repository(&self, namespace: &Namespace) -> Option<Decision> {
+        if self.action.changes() && self.policy.reserves(namespace) {
+            return Some(Decision::Reserved);
+        }
+        let Some(rules) = &self.rules else {
+            return Some(Decision::Allowed);
+        };
+        let mut here = rules
             .iter()
-            .flatten()
-            .find(|rule| rule.matches(caller, action, on))?;
-        Some(rule.effect)
+            .filter(|rule| rule.namespaces.has(namespace.as_str()));
+        match here.next() {
+            Some(rule) => rule
+                .repositories
+                .0
+                .is_none()
+                .then(|| Effect::decision(Some(rule.effect))),
+            None => Some(Decision::Denied),
+        }
+    }
+
+    /// Whether there is a repository for which it is allowed there.
+    #[must_use]
+    pub fn for_some_repository(&self, namespace: &Namespace) -> bool {
+        if self.action.changes() && self.policy.reserves(namespace) {
+            return false;
+        }
+        let Some(rules) = &self.rules else { return true };
+        let mut denied: Vec<&Glob> = Vec::new();
+        for rule in rules
+            .iter()
+            .filter(|rule| rule.namespaces.has(namespace.as_str()))
+        {
+            match (rule.effect, &rule.repositories.0) {
+                (Effect::Allow, None) => return true,
+                (Effect::Allow, Some(globs)) => {
+                    let is_left = |glob: &Glob| !denied.iter().any(|denied| denied.covers(glob));
+                    if globs.iter().any(is_left) {
+                        return true;
+                    }
+                }
+                (Effect::Deny, None) => return false,
+                (Effect::Deny, Some(globs)) => denied.extend(globs),
+            }
+        }
+        false
     }
 }
 
 impl Rule {
-    fn matches(&self, caller: &Caller, action: Action, on: Target<'_>) -> bool {
-        let any = |globs: &Option<Vec<String>>, text: &str| {
-            globs
-                .as_ref()
-                .is_none_or(|globs| globs.iter().any(|glob| matches(glob, text)))
-        };
-        let repository = on.repository.map_or("", |name| name.as_str());
-        self.matches_who(caller)
-            && any(&self.actions, action.as_str())
-            && any(&self.namespaces, on.namespace.as_str())
-            && any(&self.repositories, repository)
+    fn is_about(&self, action: Action) -> bool {
+        self.actions
+            .as_ref()
+            .is_none_or(|actions| actions.contains(&action))
     }
 
-    fn matches_who(&self, caller: &Caller) -> bool {
-        let identity = caller.identity.as_str().to_ascii_lowercase();
+    fn speaks_to(&self, caller: &Caller) -> bool {
+        let identity = caller.identity.as_str();
         let by_identity = self
             .identities
             .as_ref()
-            .map(|globs| globs.iter().any(|g| matches(&g.to_ascii_lowercase(), &identity)));
+            .map(|globs| globs.iter().any(|glob| glob.matches(identity)));
         let by_group = self.groups.as_ref().map(|globs| {
-            caller
-                .groups
-                .iter()
-                .any(|group| globs.iter().any(|glob| matches(glob, group)))
+            let mut groups = caller.groups.iter();
+            groups.any(|group| globs.iter().any(|glob| glob.matches(group)))
         });
         match (by_identity, by_group) {
             (None, None) => true,
             (by_identity, by_group) => by_identity.unwrap_or(false) || by_group.unwrap_or(false),
         }
     }
+
+    /// Whether it is about that target. What a target has no part of belongs to nobody in particular: whoever may read
+    /// anything may read it, and only a rule about all of them lets anyone change it.
+    fn is_for(&self, action: Action, target: Target<'_>) -> bool {
+        let lenient = !action.changes() && self.effect == Effect::Allow;
+        let part = |names: &Names, name: Option<&str>| match name {
+            Some(name) => names.has(name),
+            None => lenient || names.0.is_none(),
+        };
+        part(&self.namespaces, target.namespace.map(Namespace::as_str))
+            && part(&self.repositories, target.repository.map(|name| name.as_str()))
+    }
 }
 
-/// Whether `*` in `glob` can be filled so that it reads `text`. Linear but for backing up to the last `*`.
-fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text) = (glob.as_bytes(), text.as_bytes());
-    let (mut g, mut t, mut last_star) = (0, 0, None);
-    while t < text.len() {
-        match glob.get(g) {
-            Some(b'*') => {
-                last_star = Some((g, t));
-                g += 1;
-            }
-            Some(byte) if text.get(t) == Some(byte) => {
-                g += 1;
-                t += 1;
-            }
-            _ => match last_star {
-                Some((star, from)) => {
-                    g = star + 1;
-                    t = from + 1;
-                    last_star = Some((star, from + 1));
-                }
-                None => return false,
-            },
-        }
+impl Names {
+    fn of(globs: Option<Vec<Glob>>) -> Self {
+        Self(globs.filter(|globs| !globs.iter().any(Glob::is_any)))
     }
-    glob.get(g..)
-        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+
+    fn has(&self, name: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_glob_matches_as_written() {
-        for (glob, text, expected) in [
-            ("*", "", true),
-            ("a*c", "abbc", true),
-            ("a*c", "abbd", false),
-            ("*ab*ab", "abab", true),
-            ("kube-*", "kube-", true),
-            ("kube-*", "kube", false),
-            ("", "", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(matches(glob, text), expected, "{glob:?} {text:?}");
-        }
-    }
-
-    #[test]
-    fn a_policy_with_unknown_words_is_refused() {
-        for text in [
-            r#"{"rules": [{"effect": "allow", "acions": ["deploy"]}]}"#,
-            r#"{"rules": [{"effect": "permit"}]}"#,
-            r#"{"rules": [{"effect": "allow", "actions": ["fly"]}]}"#,
-            r#"{}"#,
-        ] {
-            assert!(Policy::parse(text.as_bytes()).is_err(), "{text}");
+impl Effect {
+    /// What comes of the first rule that matches, if any does.
+    const fn decision(first: Option<Self>) -> Decision {
+        match first {
+            Some(Self::Allow) => Decision::Allowed,
+            Some(Self::Deny) | None => Decision::Denied,
         }
     }
 }

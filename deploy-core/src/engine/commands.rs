@@ -19,17 +19,23 @@ use super::{Desk, not_recorded};
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
+/// What speaks against taking the place of a task, or removing it. Whose task it is, is known here, at the moment it
+/// counts; who may do what to whose is not.
+pub(crate) type Objection = Box<dyn Fn(&Task) -> Result<(), Error> + Send + Sync>;
+
 /// Something asked of the engine.
 pub(crate) enum Command {
     /// Deploy a task; answered when its object is there, or its image is being built, or neither will be.
     Deploy {
         task: Box<Task>,
         replace: bool,
+        objection: Objection,
         answer: Answer<Task>,
     },
     /// Remove the object that holds a place; answered when it is gone, or with `None` where no record holds it.
     Delete {
         object: ObjectRef,
+        objection: Objection,
         answer: Answer<Option<Vec<Deleted>>>,
     },
     /// Remove the records of a place that nothing holds; answered when that is recorded.
@@ -128,12 +134,17 @@ impl Desk {
             Command::Deploy {
                 task,
                 replace,
+                objection,
                 answer,
-            } => match self.intent_for(&task, replace).await {
+            } => match self.intent_for(&task, replace, &objection).await {
                 Ok(intent) => self.deploy(*task, intent, answer),
                 Err(error) => Waiter::Deploy(answer).refuse(error),
             },
-            Command::Delete { object, answer } => match self.holder_to_delete(&object).await {
+            Command::Delete {
+                object,
+                objection,
+                answer,
+            } => match self.holder_to_delete(&object, &objection).await {
                 Ok(Some(holder)) => {
                     self.feed(holder, Event::Delete);
                     self.batch.wait_for(
@@ -172,9 +183,16 @@ impl Desk {
     }
 
     /// What a deploy has to do first, given what holds its name.
-    async fn intent_for(&mut self, task: &Task, replace: bool) -> Result<Intent, Error> {
+    async fn intent_for(
+        &mut self,
+        task: &Task,
+        replace: bool,
+        objection: &Objection,
+    ) -> Result<Intent, Error> {
         let busy = |detail: &str| Err(Error::new(ErrorCode::JobUnfinished, detail));
         let slot = task.slot();
+        let holder = self.holder(&slot).await?;
+        self.object(&slot, holder.as_ref(), objection)?;
         if self
             .board
             .slot(&slot)
@@ -182,7 +200,6 @@ impl Desk {
         {
             return busy("this name is being deployed right now; wait for that deploy, or use another name");
         }
-        let holder = self.holder(&slot).await?;
         if holder
             .as_ref()
             .is_some_and(|holder| matches!(holder.status.intent, Some(Intent::Delete | Intent::Expire)))
@@ -231,8 +248,21 @@ impl Desk {
         Ok(recorded.filter(|task| self.board.task(task.id()).is_none_or(|live| live.status.holds)))
     }
 
-    async fn holder_to_delete(&mut self, object: &ObjectRef) -> Result<Option<TaskId>, Error> {
+    /// Refuses where anything speaks against a task that holds a place, or is about to.
+    fn object(&self, slot: &Slot, holder: Option<&Task>, objection: &Objection) -> Result<(), Error> {
+        let claims = self.board.slot(slot).map(|usage| usage.claims.iter());
+        let claiming = claims.into_iter().flatten().filter_map(|id| self.board.task(*id));
+        holder.into_iter().chain(claiming).try_for_each(objection)
+    }
+
+    async fn holder_to_delete(
+        &mut self,
+        object: &ObjectRef,
+        objection: &Objection,
+    ) -> Result<Option<TaskId>, Error> {
         let slot = object.slot();
+        let holder = self.holder(&slot).await?;
+        self.object(&slot, holder.as_ref(), objection)?;
         if self
             .board
             .slot(&slot)
@@ -243,7 +273,7 @@ impl Desk {
                 "this name is being deployed right now; try again",
             ));
         }
-        let Some(holder) = self.holder(&slot).await? else {
+        let Some(holder) = holder else {
             return Ok(None);
         };
         match (object.kind, holder.kind()) {

@@ -1,8 +1,10 @@
 //! Deploys one task: from git, or from a configuration given with the request.
 
-use crate::authz::{Action, Caller};
+use std::sync::Arc;
+
+use crate::authz::{self, Action, Caller, Decision, Policy};
 use crate::deployer::Deployer;
-use crate::engine::Command;
+use crate::engine::{Command, Objection};
 use crate::error::{Error, ErrorCode};
 use crate::manifest::{Image, Manifest, Schedule, Violation};
 use crate::names::{Branch, Directory, Namespace, RepositoryName, ResourceName};
@@ -13,6 +15,7 @@ use crate::workload::{Code, Warning, Workload};
 
 use super::plan::{self, Override, Placement};
 use super::read::TaskView;
+use super::sight::target_of;
 use super::{default_namespace, source};
 
 /// A deploy of a task that git holds.
@@ -183,6 +186,7 @@ impl Deployer {
             return Err(invalid(reviewed.violations));
         }
         self.ensure_namespace(&workload.namespace, claim.as_ref()).await?;
+        let objection = self.objection_to_replacing(caller);
         let (created_at, build) = (self.ports.clock.now(), reviewed.build);
         // The engine decides what is to be done first; this only stands until it has.
         let status = Status::accepted(Intent::Apply);
@@ -200,6 +204,7 @@ impl Deployer {
             .ask(|answer| Command::Deploy {
                 task,
                 replace,
+                objection,
                 answer,
             })
             .await?;
@@ -211,6 +216,18 @@ impl Deployer {
             Vec::new()
         });
         Ok(TaskView { task, pods })
+    }
+
+    /// Whoever replaces what was deployed from another repository, or from none, needs to be allowed to deploy that too.
+    fn objection_to_replacing(&self, caller: &Caller) -> Objection {
+        let (policy, caller) = (Arc::clone(&self.policy), caller.clone());
+        Box::new(move |holder| {
+            if may_replace(&policy, &caller, holder) {
+                Ok(())
+            } else {
+                Err(Error::new(ErrorCode::Denied, NOT_TO_REPLACE))
+            }
+        })
     }
 
     /// What the cluster at hand makes of a workload, and whether its image has to be built.
@@ -245,6 +262,16 @@ impl Deployer {
         Ok(reviewed)
     }
 }
+
+/// Whether a caller may deploy what a task deploys, and so put something else in its place.
+pub(super) fn may_replace(policy: &Policy, caller: &Caller, holder: &Task) -> bool {
+    let decision = authz::decide(policy, caller, Action::Deploy, target_of(holder));
+    decision == Decision::Allowed
+}
+
+/// It does not say whose it is.
+pub(super) const NOT_TO_REPLACE: &str =
+    "the policy does not let you replace what is deployed under this name; use another name";
 
 /// What came of a review.
 pub(super) struct Reviewed {

@@ -1,5 +1,6 @@
 //! Loads a document from git for somebody who reads it later.
 
+use crate::authz::Reader;
 use crate::deployer::{Deployer, Ports};
 use crate::engine::Command;
 use crate::error::{Error, ErrorCode};
@@ -27,14 +28,22 @@ impl Deployer {
     /// Asks for a load. Answers when it is recorded that it is wanted.
     ///
     /// # Errors
-    /// It cannot be recorded now.
-    pub async fn load_configuration(&self, request: LoadConfiguration) -> Result<Work, Error> {
+    /// The repository may not be read, which is decided before git is asked whether there is one; it cannot be recorded
+    /// now.
+    pub async fn load_configuration(
+        &self,
+        reader: Reader<'_>,
+        request: LoadConfiguration,
+    ) -> Result<Work, Error> {
         let LoadConfiguration {
             kind,
             repository,
             directory,
             branch,
         } = request;
+        if !self.may_read(reader, &repository) {
+            return Err(source::no_repository());
+        }
         let (id, created_at) = (self.ports.ids.work(), self.ports.clock.now());
         let work = Work {
             id,
@@ -55,15 +64,23 @@ impl Deployer {
     /// How far a load is.
     ///
     /// # Errors
-    /// No such work, or it is older than 24 hours.
-    pub async fn work(&self, kind: DocumentKind, id: WorkId) -> Result<Work, Error> {
-        let work = self.ports.works.get(id).await?.filter(|work| work.kind == kind);
+    /// No such work that may be read, or it is older than 24 hours.
+    pub async fn work(&self, reader: Reader<'_>, kind: DocumentKind, id: WorkId) -> Result<Work, Error> {
+        let work = self.ports.works.get(id).await?;
+        let work = work.filter(|work| work.kind == kind && self.may_read(reader, &work.repository));
         work.ok_or_else(|| {
             Error::new(
                 ErrorCode::WorkNotFound,
                 "there is no load of this id, or it is older than 24 hours",
             )
         })
+    }
+
+    /// Whether a repository's documents may be read: what is in git is in no namespace, so it is the one that the
+    /// repository deploys into.
+    fn may_read(&self, reader: Reader<'_>, repository: &RepositoryName) -> bool {
+        let namespace = repository.default_namespace();
+        self.sight(reader).shows(namespace.as_ref(), Some(repository))
     }
 }
 

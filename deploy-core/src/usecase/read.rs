@@ -1,16 +1,17 @@
-//! What users read: states, lists, logs. A state is one keyed read, and its pods from memory.
+//! What users read of one task or run: states and logs. A state is one keyed read, and its pods from memory. What a reader
+//! may not read is answered as what is not there: same code, same words.
 
-use std::time::Duration;
-
+use crate::authz::Reader;
 use crate::deployer::Deployer;
 use crate::error::{Error, ErrorCode};
 use crate::names::{Namespace, PipelineId, TaskId};
 use crate::pipeline::Run;
-use crate::ports::{InventoryError, Listed, LogsError, Page, TaskCursor};
+use crate::ports::{InventoryError, LogsError};
 use crate::task::Task;
-use crate::workload::{NamespaceView, Pod};
+use crate::workload::Pod;
 
 use super::cluster_unavailable;
+use super::sight::Sight;
 
 /// A task and what runs of it.
 #[derive(Debug, Clone)]
@@ -34,15 +35,16 @@ impl Deployer {
     /// One task.
     ///
     /// # Errors
-    /// No such task; it cannot be read now.
-    pub async fn task(&self, id: TaskId) -> Result<TaskView, Error> {
+    /// No such task that may be read; it cannot be read now.
+    pub async fn task(&self, reader: Reader<'_>, id: TaskId) -> Result<TaskView, Error> {
         // A step that has not started is no task yet.
         let task = self
             .ports
             .tasks
             .get(id)
             .await?
-            .filter(|task| task.status.intent.is_some() || was_started(task));
+            .filter(|task| task.status.intent.is_some() || was_started(task))
+            .filter(|task| self.sight(reader).shows_task(task));
         let task = task.ok_or_else(|| Error::new(ErrorCode::TaskNotFound, "there is no task of this id"))?;
         self.view(task).await
     }
@@ -59,9 +61,9 @@ impl Deployer {
     /// The last `lines` lines of what a task wrote.
     ///
     /// # Errors
-    /// No such task, or nothing of it has run; it cannot be read now.
-    pub async fn task_log(&self, id: TaskId, lines: usize) -> Result<String, Error> {
-        let task = self.task(id).await?.task;
+    /// No such task that may be read, or nothing of it has run; it cannot be read now.
+    pub async fn task_log(&self, reader: Reader<'_>, id: TaskId, lines: usize) -> Result<String, Error> {
+        let task = self.task(reader, id).await?.task;
         self.ports
             .logs
             .tail(&task.object(), id, lines)
@@ -78,80 +80,41 @@ impl Deployer {
     /// One run of a namespace.
     ///
     /// # Errors
-    /// No such run there; it cannot be read now.
-    pub async fn pipeline(&self, namespace: &Namespace, id: PipelineId) -> Result<RunView, Error> {
-        let run = self.run(id).await?;
-        if run.namespace != *namespace {
+    /// No such run there that may be read; it cannot be read now.
+    pub async fn pipeline(
+        &self,
+        reader: Reader<'_>,
+        namespace: &Namespace,
+        id: PipelineId,
+    ) -> Result<RunView, Error> {
+        let (run, sight) = (self.run(id).await?, self.sight(reader));
+        if run.namespace != *namespace || !sight.shows_run(&run) {
             return Err(no_run());
         }
-        let steps = self.ports.runs.steps(id).await?;
-        Ok(RunView { run, steps })
+        self.with_steps(run, &sight).await
     }
 
     pub(super) async fn run(&self, id: PipelineId) -> Result<Run, Error> {
         self.ports.runs.get(id).await?.ok_or_else(no_run)
     }
 
-    pub(super) async fn run_view(&self, id: PipelineId) -> Result<RunView, Error> {
+    pub(super) async fn run_view(&self, reader: Reader<'_>, id: PipelineId) -> Result<RunView, Error> {
         let run = self.run(id).await?;
-        let steps = self.ports.runs.steps(id).await?;
+        self.with_steps(run, &self.sight(reader)).await
+    }
+
+    /// A run with its steps. That a step is there is the run's; why it failed, which may hold the end of its log, is the
+    /// step's own, and shown to whoever may read that.
+    async fn with_steps(&self, run: Run, sight: &Sight<'_>) -> Result<RunView, Error> {
+        let mut steps = self.ports.runs.steps(run.id).await?;
+        for step in &mut steps {
+            if !sight.shows_task(step)
+                && let Some(reason) = &mut step.status.reason
+            {
+                "what it says is not yours to read".clone_into(&mut reason.message);
+            }
+        }
         Ok(RunView { run, steps })
-    }
-
-    /// The tasks that hold a name, by kind, namespace and name, and the age of what is known of the cluster.
-    ///
-    /// # Errors
-    /// They cannot be read now.
-    pub async fn list_tasks(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<&TaskCursor>,
-        limit: usize,
-    ) -> Result<(Page<Task>, Duration), Error> {
-        let page = self.ports.tasks.page(namespace, after, limit).await?;
-        Ok((page, self.ports.inventory.age().await?))
-    }
-
-    /// Pods, by namespace and name: at most `limit` of those after `after`.
-    ///
-    /// # Errors
-    /// Nothing has been seen of the cluster yet.
-    pub async fn list_pods(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<&(String, String)>,
-        limit: usize,
-    ) -> Result<Listed<Pod>, Error> {
-        Ok(self.ports.inventory.pods(namespace, after, limit).await?)
-    }
-
-    /// The namespaces that may be deployed into, by name: at most `limit` of those after `after`.
-    ///
-    /// # Errors
-    /// Nothing has been seen of the cluster yet.
-    pub async fn list_namespaces(
-        &self,
-        after: Option<&Namespace>,
-        limit: usize,
-    ) -> Result<Listed<NamespaceView>, Error> {
-        self.ports
-            .namespaces
-            .list(after, limit)
-            .await
-            .map_err(cluster_unavailable)
-    }
-
-    /// Runs, newest first: at most `limit` of those older than `after`.
-    ///
-    /// # Errors
-    /// They cannot be read now.
-    pub async fn list_pipelines(
-        &self,
-        namespace: Option<&Namespace>,
-        after: Option<PipelineId>,
-        limit: usize,
-    ) -> Result<Page<Run>, Error> {
-        Ok(self.ports.runs.page(namespace, after, limit).await?)
     }
 
     /// Whether the database and the cluster answer.
@@ -172,7 +135,7 @@ fn was_started(task: &Task) -> bool {
     )
 }
 
-fn no_run() -> Error {
+pub(super) fn no_run() -> Error {
     Error::new(
         ErrorCode::PipelineNotFound,
         "there is no run of this id in this namespace",

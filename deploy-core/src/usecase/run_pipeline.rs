@@ -1,10 +1,12 @@
 //! Begins a run: loads and validates everything it will need, at one commit per repository, before anything starts.
 
+mod allowed;
+
 use std::collections::{HashMap, HashSet};
 
 use futures::stream::{self, StreamExt};
 
-use crate::authz::{Action, Caller};
+use crate::authz::{Action, Caller, Reader};
 use crate::deployer::Deployer;
 use crate::engine::Command;
 use crate::error::{Error, ErrorCode};
@@ -145,10 +147,7 @@ impl Deployer {
             source,
             mut warnings,
         } = draft;
-        let repositories: HashSet<_> = definition.steps.iter().map(|step| &step.repository).collect();
-        for repository in repositories {
-            self.authorize(caller, Action::Deploy, &namespace, Some(repository))?;
-        }
+        self.authorize_steps(caller, &namespace, &definition.steps)?;
         let manifests = self
             .load_manifests(&definition, source.as_ref(), &mut warnings)
             .await?;
@@ -183,6 +182,7 @@ impl Deployer {
         if !violations.is_empty() {
             return Err(invalid(violations));
         }
+        self.authorize_replacing(caller, &steps).await?;
         self.ensure_namespace(&namespace, claim.as_ref()).await?;
         let status = RunStatus {
             state: RunState::Running,
@@ -211,7 +211,8 @@ impl Deployer {
                 answer,
             })
             .await?;
-        self.run_view(id).await
+        // It has only begun: nothing has failed that would have to be kept from anyone.
+        self.run_view(Reader::Anyone, id).await
     }
 
     /// Every manifest the definition names, each read once, at one commit per repository: the pipeline's own at the
@@ -382,8 +383,13 @@ fn in_step(index: u32, step: &StepDefinition, violations: Vec<Violation>) -> imp
             "" => format!("{place}: {}", violation.message),
             pointer => format!("{place}/manifest.json, at {pointer}: {}", violation.message),
         };
-        Violation::new(format!("/tasks/{index}/namespacetask"), message)
+        Violation::new(place_of(index), message)
     })
+}
+
+/// Where the definition says what a step deploys.
+fn place_of(index: u32) -> String {
+    format!("/tasks/{index}/namespacetask")
 }
 
 fn invalid(violations: Vec<Violation>) -> Error {

@@ -71,14 +71,17 @@ pub(super) fn absent_default(resolved: &Resolved) -> Option<Warning> {
     Some(Warning::new(WarningCode::DefaultBranchAbsent, message))
 }
 
+/// What to tell of a repository that is not there, or not for whoever asks.
+pub(super) fn no_repository() -> Error {
+    Error::new(ErrorCode::RepositoryNotFound, "there is no such repository")
+}
+
 /// A source's error in the user's words.
 pub(super) fn explain(error: SourceError, kind: DocumentKind) -> Error {
     let retry = std::time::Duration::from_secs(5);
     let file = kind.file_name();
     match error {
-        SourceError::RepositoryNotFound => {
-            Error::new(ErrorCode::RepositoryNotFound, "there is no such repository")
-        }
+        SourceError::RepositoryNotFound => no_repository(),
         SourceError::BranchNotFound => Error::new(
             ErrorCode::BranchNotFound,
             "the repository has no such branch, or no branch at all",

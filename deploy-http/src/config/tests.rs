@@ -22,7 +22,16 @@ fn without_a_command_it_serves_and_flags_stand_on_either_side() {
     assert_eq!(served("--listen 127.0.0.1:0").listen.listen.port(), 0);
     assert_eq!(served("serve --listen [::1]:99").listen.listen.port(), 99);
     assert!(matches!(parsed("demo --once --drain 1s"), Ok(Command::Demo(demo)) if demo.once));
-    assert!(matches!(parsed("check some/dir"), Ok(Command::Check { dir }) if dir == *"some/dir"));
+    let check = |line: &str| match parsed(line) {
+        Ok(Command::Check { dir, policy }) => (dir, policy),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(check("check some/dir"), (Some("some/dir".into()), None));
+    assert_eq!(check("check --policy p.json"), (None, Some("p.json".into())));
+    assert_eq!(
+        check("check some/dir --policy p.json"),
+        (Some("some/dir".into()), Some("p.json".into()))
+    );
 }
 
 #[test]

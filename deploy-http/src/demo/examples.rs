@@ -62,7 +62,10 @@ mod tests {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path: PathBuf = entry.unwrap().path();
                 if path.is_dir() {
-                    folders.push(path);
+                    // Policies are an administrator's files, and no repository's.
+                    if path != root.join("policies") {
+                        folders.push(path);
+                    }
                 } else {
                     found.insert(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
                 }

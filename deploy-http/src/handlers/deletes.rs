@@ -49,7 +49,7 @@ async fn delete(kind: Kind, services: &Services, call: &Call) -> Result<Reply, P
     let name = call.path(kind.as_str())?;
     let deleted = services
         .deployer
-        .delete_task(call.caller()?, kind, namespace, name)
+        .delete_task(call.caller()?, call.reader()?, kind, namespace, name)
         .await?;
     json(StatusCode::OK, &DeletedJson { deleted: &deleted })
 }

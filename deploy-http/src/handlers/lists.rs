@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_core::names::Namespace;
-use deploy_core::ports::TaskCursor;
+use deploy_core::ports::{Page, TaskCursor};
 use hyper::{StatusCode, header};
 use serde::Serialize;
 
@@ -21,12 +21,12 @@ use crate::wire::{Continued, Namespaces, Pods, Runs, Tasks};
 /// 400, and the use case's.
 pub async fn namespaces(services: Arc<Services>, call: Call) -> Result<Reply, Problem> {
     let Paging { limit, after } = Paging::<Namespace>::of(&call)?;
-    let mut listed = services
+    let (page, age) = services
         .deployer
-        .list_namespaces(after.as_ref(), limit + 1)
+        .list_namespaces(call.reader()?, after.as_ref(), limit)
         .await?;
-    let continued = cut(&mut listed.items, limit, |namespace| namespace.name.clone());
-    aged(&Namespaces::new(&listed.items, continued), listed.age)
+    let continued = continued(&page, |namespace| namespace.name.clone());
+    aged(&Namespaces::new(&page.items, continued), age)
 }
 
 /// Rows 22 and 23.
@@ -38,16 +38,13 @@ pub async fn tasks(services: Arc<Services>, call: Call) -> Result<Reply, Problem
     let Paging { limit, after } = Paging::<TaskCursor>::of(&call)?;
     let (page, age) = services
         .deployer
-        .list_tasks(namespace.as_ref(), after.as_ref(), limit)
+        .list_tasks(call.reader()?, namespace.as_ref(), after.as_ref(), limit)
         .await?;
-    let last = page.items.last().filter(|_| page.more).map(|task| TaskCursor {
+    let continued = continued(&page, |task| TaskCursor {
         kind: task.kind(),
         namespace: task.workload.namespace.clone(),
         name: task.workload.name.as_str().to_owned(),
     });
-    let continued = Continued {
-        at: last.as_ref().map(encode),
-    };
     aged(&Tasks::new(&page.items, continued), age)
 }
 
@@ -58,12 +55,12 @@ pub async fn tasks(services: Arc<Services>, call: Call) -> Result<Reply, Problem
 pub async fn pods(services: Arc<Services>, call: Call) -> Result<Reply, Problem> {
     let namespace = within(&call)?;
     let Paging { limit, after } = Paging::<PodCursor>::of(&call)?;
-    let mut listed = services
+    let (page, age) = services
         .deployer
-        .list_pods(namespace.as_ref(), after.as_ref(), limit + 1)
+        .list_pods(call.reader()?, namespace.as_ref(), after.as_ref(), limit)
         .await?;
-    let continued = cut(&mut listed.items, limit, of_pod);
-    aged(&Pods::new(&listed.items, continued), listed.age)
+    let continued = continued(&page, of_pod);
+    aged(&Pods::new(&page.items, continued), age)
 }
 
 /// Rows 26 and 27.
@@ -76,16 +73,9 @@ pub async fn pipelines(services: Arc<Services>, call: Call) -> Result<Reply, Pro
     let after = after.map(|cursor| cursor.id());
     let page = services
         .deployer
-        .list_pipelines(namespace.as_ref(), after, limit)
+        .list_pipelines(call.reader()?, namespace.as_ref(), after, limit)
         .await?;
-    let last = page
-        .items
-        .last()
-        .filter(|_| page.more)
-        .map(|run| RunCursor::from(run.id));
-    let continued = Continued {
-        at: last.as_ref().map(encode),
-    };
+    let continued = continued(&page, |run| RunCursor::from(run.id));
     // Read from the database itself, so it is as old as this answer.
     aged(&Runs::new(&page.items, continued), Duration::ZERO)
 }
@@ -109,11 +99,9 @@ impl<C: Cursor> Paging<C> {
     }
 }
 
-/// Cuts off the one item more that was asked for, to tell whether more follow the last one that is shown.
-pub(super) fn cut<T, C: Cursor>(items: &mut Vec<T>, limit: usize, place: impl Fn(&T) -> C) -> Continued {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().filter(|_| more);
+/// Where a list goes on: after the last item that is shown.
+pub(super) fn continued<T, C: Cursor>(page: &Page<T>, place: impl Fn(&T) -> C) -> Continued {
+    let last = page.items.last().filter(|_| page.more);
     Continued {
         at: last.map(|item| encode(&place(item))),
     }
@@ -139,13 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_goes_on_after_its_last_item_where_one_more_was_found() {
-        let names = |text: &str| -> Vec<Namespace> { text.split(' ').map(|n| n.parse().unwrap()).collect() };
-        let mut items = names("a b c");
-        let continued = cut(&mut items, 2, Namespace::clone);
-        assert_eq!(items, names("a b"));
-        assert_eq!(decode::<Namespace>(&continued.at.unwrap()).unwrap().as_str(), "b");
-        assert!(cut(&mut items, 2, Namespace::clone).at.is_none());
+    fn a_list_goes_on_after_its_last_item_where_more_follow() {
+        let items: Vec<Namespace> = ["a", "b"].iter().map(|name| name.parse().unwrap()).collect();
+        let at = |more: bool| {
+            let items = items.clone();
+            continued(&Page { items, more }, Namespace::clone).at
+        };
+        assert_eq!(decode::<Namespace>(&at(true).unwrap()).unwrap().as_str(), "b");
+        assert_eq!(at(false), None);
     }
 
     #[test]

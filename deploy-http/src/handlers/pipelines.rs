@@ -53,7 +53,7 @@ pub async fn state(services: Arc<Services>, call: Call) -> Result<Reply, Problem
     let namespace = call.namespace()?;
     let id: PipelineId = call.path("id")?;
     conditional::answer(&services, &call, id.uuid(), || async {
-        let RunView { run, steps } = services.deployer.pipeline(&namespace, id).await?;
+        let RunView { run, steps } = services.deployer.pipeline(call.reader()?, &namespace, id).await?;
         State::new(&RunJson::new(&run, &steps), run.status.state.is_final())
     })
     .await
@@ -68,7 +68,7 @@ pub async fn kill(services: Arc<Services>, call: Call) -> Result<Reply, Problem>
     let cleanup = call.query.switch("cleanup")?;
     let (view, had_ended) = services
         .deployer
-        .kill_pipeline(call.caller()?, id, cleanup)
+        .kill_pipeline(call.caller()?, call.reader()?, id, cleanup)
         .await?;
     answered(
         if had_ended {

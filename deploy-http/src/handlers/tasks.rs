@@ -69,11 +69,11 @@ pub async fn deploy_configuration(services: Arc<Services>, call: Call) -> Result
 pub async fn state(services: Arc<Services>, call: Call) -> Result<Reply, Problem> {
     let id: TaskId = call.path("id")?;
     conditional::answer(&services, &call, id.uuid(), || async {
-        let TaskView { task, pods } = services.deployer.task(id).await?;
+        let TaskView { task, pods } = services.deployer.task(call.reader()?, id).await?;
         let state = task.status.state;
         if matches!(state, TaskState::Waiting | TaskState::Skipped) {
             // A step that never became a task: no answer has ever named its id.
-            return Err(Error::new(ErrorCode::TaskNotFound, "there is no task of that id").into());
+            return Err(Error::new(ErrorCode::TaskNotFound, "there is no task of this id").into());
         }
         State::new(&TaskJson::new(&task, &pods), state.is_final())
     })
@@ -90,7 +90,7 @@ pub async fn log(services: Arc<Services>, call: Call) -> Result<Reply, Problem> 
     let id = call.path("id")?;
     let lines = call.query.number("tail", 1..=MOST_LINES)?.unwrap_or(LINES);
     let lines = usize::try_from(lines).map_err(Problem::bug)?;
-    Ok(text(services.deployer.task_log(id, lines).await?))
+    Ok(text(services.deployer.task_log(call.reader()?, id, lines).await?))
 }
 
 fn accepted(view: &TaskView) -> Result<Reply, Problem> {

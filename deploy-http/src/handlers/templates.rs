@@ -8,7 +8,7 @@ use deploy_core::work::DocumentKind;
 use hyper::StatusCode;
 
 use super::Services;
-use super::lists::{Paging, aged};
+use super::lists::{Paging, aged, continued};
 use crate::gate::Call;
 use crate::problem::Problem;
 use crate::reply::{Reply, json};
@@ -48,7 +48,7 @@ pub async fn list_pipeline(services: Arc<Services>, call: Call) -> Result<Reply,
 
 async fn get(kind: DocumentKind, services: &Services, call: &Call) -> Result<Reply, Problem> {
     let path: TemplatePath = call.required("template_path")?;
-    let configuration = services.deployer.template(kind, &path).await?;
+    let configuration = services.deployer.template(call.reader()?, kind, &path).await?;
     json(
         StatusCode::OK,
         &TemplateJson {
@@ -60,15 +60,15 @@ async fn get(kind: DocumentKind, services: &Services, call: &Call) -> Result<Rep
 
 async fn list(kind: DocumentKind, services: &Services, call: &Call) -> Result<Reply, Problem> {
     let Paging { limit, after } = Paging::<TemplatePath>::of(call)?;
-    let mut paths = services
+    let page = services
         .deployer
-        .list_templates(kind, after.as_ref(), limit + 1)
+        .list_templates(call.reader()?, kind, after.as_ref(), limit)
         .await?;
-    let continued = super::lists::cut(&mut paths, limit, TemplatePath::clone);
+    let continued = continued(&page, TemplatePath::clone);
     // Read from the store itself, so it is as old as this answer.
     aged(
         &Templates {
-            template_filenames: &paths,
+            template_filenames: &page.items,
             continued,
         },
         Duration::ZERO,

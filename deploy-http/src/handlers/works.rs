@@ -53,7 +53,10 @@ async fn load(kind: DocumentKind, services: &Services, call: &Call) -> Result<Re
         directory: call.path("directory")?,
         branch: call.form.parsed("branch")?,
     };
-    let work = services.deployer.load_configuration(request).await?;
+    let work = services
+        .deployer
+        .load_configuration(call.reader()?, request)
+        .await?;
     let of = match kind {
         DocumentKind::Task => "task",
         DocumentKind::Pipeline => "pipeline",
@@ -68,7 +71,7 @@ async fn load(kind: DocumentKind, services: &Services, call: &Call) -> Result<Re
 async fn state(kind: DocumentKind, services: &Services, call: &Call) -> Result<Reply, Problem> {
     let id: WorkId = call.path("work_id")?;
     conditional::answer(services, call, id.uuid(), || async {
-        let work = services.deployer.work(kind, id).await?;
+        let work = services.deployer.work(call.reader()?, kind, id).await?;
         State::new(
             &WorkJson::new(&work),
             !matches!(work.progress, WorkProgress::Loading),
