@@ -1,5 +1,7 @@
 //! Globs of a policy: `*` stands for any run of characters, also for none, and nothing else is special.
 
+use crate::names::Identity;
+
 /// One glob, made once when the policy is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob {
@@ -39,11 +41,21 @@ impl Glob {
         self.matches(&other.text)
     }
 
-    /// Whether each `*` can be filled so that it reads `text`. Linear but for backing up to the last `*`.
+    /// Whether each `*` can be filled so that it reads `text`.
     pub(super) fn matches(&self, text: &str) -> bool {
+        self.reads(text, self.any_case)
+    }
+
+    /// Whether it matches who asks: a mailbox in any case, as mail does; a token's subject as it is written, for there
+    /// case tells two apart (RFC 7519 §4.1.2).
+    pub(super) fn matches_identity(&self, identity: &Identity) -> bool {
+        self.reads(identity.as_str(), self.any_case || identity.is_mailbox())
+    }
+
+    /// Linear but for backing up to the last `*`.
+    fn reads(&self, text: &str, any_case: bool) -> bool {
         let (glob, text) = (self.text.as_bytes(), text.as_bytes());
-        let same =
-            |ours: u8, theirs: u8| ours == theirs || (self.any_case && ours == theirs.to_ascii_lowercase());
+        let same = |ours: u8, theirs: u8| ours == theirs || (any_case && ours.eq_ignore_ascii_case(&theirs));
         let (mut g, mut t, mut last_star) = (0, 0, None);
         while let Some(byte) = text.get(t) {
             match glob.get(g) {

@@ -174,11 +174,10 @@ impl Rule {
     }
 
     fn speaks_to(&self, caller: &Caller) -> bool {
-        let identity = caller.identity.as_str();
         let by_identity = self
             .identities
             .as_ref()
-            .map(|globs| globs.iter().any(|glob| glob.matches(identity)));
+            .map(|globs| globs.iter().any(|glob| glob.matches_identity(&caller.identity)));
         let by_group = self.groups.as_ref().map(|globs| {
             let mut groups = caller.groups.iter();
             groups.any(|group| globs.iter().any(|glob| glob.matches(group)))

@@ -258,3 +258,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mailbox_is_matched_in_any_case_and_a_subject_as_it_is_written() {
+    let policy = policy(
+        r#"{"rules": [
+            {"effect": "deny", "identities": ["auth0|bad"]},
+            {"effect": "allow", "identities": ["Ada@data.example", "auth0|5F*", "CN=Ada Lovelace"]}
+        ]}"#,
+    );
+    let subject = |text: &str| Caller {
+        identity: crate::names::Identity::subject(text).unwrap(),
+        groups: Vec::new(),
+    };
+    for (caller, expected) in [
+        (caller("aDA@DATA.example", &[]), Allowed),
+        (subject("ada@DATA.example"), Allowed),
+        (subject("auth0|5F7c"), Allowed),
+        (subject("auth0|5f7c"), Denied),
+        (subject("CN=Ada Lovelace"), Allowed),
+        (subject("cn=ada lovelace"), Denied),
+        (subject("AUTH0|BAD"), Denied),
+    ] {
+        let decision = decided(&policy, &caller, Deploy, ("data-1", "etl"));
+        assert_eq!(decision, expected, "{}", caller.identity);
+    }
+}

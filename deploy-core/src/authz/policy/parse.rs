@@ -87,9 +87,9 @@ fn rule(value: &Value, pointer: &str, out: &mut Violations) -> Option<Rule> {
     let fields = Fields::of(value, pointer, &RULE_KEYS, out)?;
     fields.require("effect", "\"allow\" or \"deny\"", out);
     let effect = fields.choice("effect", &EFFECTS, out);
-    // A git host may take a repository's name in any case, so what is denied is denied in any. What is allowed is
-    // allowed as it is written.
-    let of_repository = match effect {
+    // A git host may take a repository's name in any case, and an issuer a subject, so what is denied is denied in any.
+    // What is allowed is allowed as it is written.
+    let of_names = match effect {
         Some(Effect::Deny) => Glob::any_case,
         _ => Glob::exact,
     };
@@ -99,10 +99,10 @@ fn rule(value: &Value, pointer: &str, out: &mut Violations) -> Option<Rule> {
             .and_then(|value| globs(value, &fields.at(key), of, make, out))
             .map(Some),
     };
-    let identities = list("identities", Of::Identity, Glob::any_case);
+    let identities = list("identities", Of::Identity, of_names);
     let groups = list("groups", Of::Group, Glob::exact);
     let namespaces = list("namespaces", Of::Namespace, Glob::exact);
-    let repositories = list("repositories", Of::Repository, of_repository);
+    let repositories = list("repositories", Of::Repository, of_names);
     let actions = match fields.get("actions") {
         None => Some(None),
         Some(value) => filled(value, &fields.at("actions"), out)
@@ -189,7 +189,7 @@ impl Of {
             return Some(format!("longer than {MAX_GLOB} characters"));
         }
         let can_be: fn(char) -> bool = match self {
-            Self::Identity => |c| c.is_ascii_graphic(),
+            Self::Identity => |c| c.is_ascii_graphic() || c == ' ',
             Self::Group => |c| !c.is_control(),
             Self::Namespace => |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
             Self::Repository => |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'),
@@ -202,7 +202,7 @@ impl Of {
         }
         // Without a `*` it is a name, and has to be one.
         match self {
-            Self::Identity => unparsed::<Identity>(glob),
+            Self::Identity => Identity::subject(glob).err().map(unread),
             Self::Group => None,
             Self::Namespace => unparsed::<Namespace>(glob),
             Self::Repository => unparsed::<RepositoryName>(glob),
@@ -212,7 +212,7 @@ impl Of {
     const fn letters(self) -> &'static str {
         match self {
             Self::Identity => {
-                "matches no identity: expected a mailbox, without blanks, with `*` where it may differ"
+                "matches no identity: expected a mailbox or a token's subject, with `*` where it may differ"
             }
             Self::Group => "matches no group: it holds a control character",
             Self::Namespace => {
@@ -226,8 +226,11 @@ impl Of {
 }
 
 fn unparsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Option<String> {
-    let error = text.parse::<T>().err()?;
-    Some(format!("{error}; a `*` stands for any run of characters"))
+    text.parse::<T>().err().map(unread)
+}
+
+fn unread(error: impl fmt::Display) -> String {
+    format!("{error}; a `*` stands for any run of characters")
 }
 
 #[cfg(test)]
@@ -341,10 +344,10 @@ mod tests {
                 "repositories/0: not a repository: 1 to 100",
             ),
             (
-                r#""identities": ["ada"]"#,
-                "identities/0: not a identity: one mailbox",
+                r#""identities": ["ada@b@c"]"#,
+                "identities/0: not a subject: 1 to 254",
             ),
-            (r#""identities": ["Ada <*"]"#, "identities/0: matches no identity"),
+            (r#""identities": ["ada*\t"]"#, "identities/0: matches no identity"),
             (r#""identities": ["ä*"]"#, "identities/0: matches no identity"),
             (
                 &format!(r#""groups": ["{long}"]"#),
@@ -380,7 +383,7 @@ mod tests {
     #[test]
     fn a_message_never_repeats_a_value() {
         for rule in [
-            r#""identities": ["s3cret"]"#,
+            r#""identities": ["s3cret@@"]"#,
             r#""actions": ["s3cret"]"#,
             r#""namespaces": ["S3CRET"]"#,
         ] {
