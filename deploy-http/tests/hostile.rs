@@ -20,6 +20,10 @@ mod forms;
 mod headers;
 #[path = "hostile/judge.rs"]
 mod judge;
+#[path = "hostile/properties.rs"]
+mod properties;
+#[path = "hostile/raw.rs"]
+mod raw;
 #[path = "hostile/report.rs"]
 mod report;
 #[path = "hostile/requests.rs"]
@@ -28,3 +32,5 @@ mod requests;
 mod server;
 #[path = "hostile/values.rs"]
 mod values;
+#[path = "hostile/variants.rs"]
+mod variants;

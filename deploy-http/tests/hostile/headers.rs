@@ -70,7 +70,12 @@ async fn a_bad_header_is_refused_or_passed_over_on_every_route() {
         if index % 10 == 9 {
             server = Server::start(LONG).await;
         }
-        for route in TABLE {
+        // A change that is accepted costs as much as a hundred refusals, so one route in four has to do there.
+        let accepted = entry.codes == ["="];
+        let routes = TABLE
+            .iter()
+            .filter(|route| !accepted || !route.access.changes() || route.number % 4 == 0);
+        for route in routes {
             let draft = entry.on(Draft::good(&corpus, &server, route));
             let before = server.calls();
             let answer = server.answer(draft.request()).await;
@@ -80,7 +85,8 @@ async fn a_bad_header_is_refused_or_passed_over_on_every_route() {
                 // What a good request meets: success, or that there is nothing to delete and no log.
                 let unmoved = matches!(code, "-" | "object-not-found");
                 let as_without = allowed.is_empty() || allowed.iter().any(|allowed| allowed == "=");
-                if !allowed.iter().any(|allowed| allowed == code) && !(unmoved && as_without) {
+                let fine = allowed.iter().any(|allowed| allowed == code) || unmoved && as_without;
+                if !fine {
                     return Err(format!("expected {allowed:?}, found {code}"));
                 }
                 if !unmoved && server.calls() != before {

@@ -61,6 +61,11 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// Whether nothing was started between the two.
+    pub const fn started_nothing_since(self, before: Self) -> bool {
+        self.applies == before.applies
+    }
+
     /// Whether nothing was recorded or started between the two.
     pub const fn changed_nothing_since(self, before: Self) -> bool {
         self.commits == before.commits && self.applies == before.applies
