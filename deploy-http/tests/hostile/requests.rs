@@ -131,6 +131,12 @@ impl Draft {
         self
     }
 
+    /// With that query.
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.query = format!("?{query}");
+        self
+    }
+
     /// With that body, whatever its form would have been; its type is a header.
     pub fn with_body(mut self, body: Vec<u8>) -> Self {
         self.own_body = Some(body);

@@ -166,6 +166,12 @@ impl Server {
         }
     }
 
+    /// Puts a template of a task beside those that are there.
+    pub fn put_template(&self, path: &str, bytes: &[u8]) {
+        let path = path.parse().unwrap();
+        self.world.templates.put(DocumentKind::Task, &path, bytes);
+    }
+
     /// The edge itself, for a listener.
     pub fn edge(&self) -> Arc<Edge> {
         self.edge.clone()
