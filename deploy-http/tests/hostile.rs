@@ -12,8 +12,6 @@
     reason = "a test fails by panicking, and says how much it has sent"
 )]
 
-#[path = "hostile/canaries.rs"]
-mod canaries;
 #[path = "hostile/corpus.rs"]
 mod corpus;
 #[path = "hostile/forms.rs"]

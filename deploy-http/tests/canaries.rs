@@ -2,11 +2,30 @@
 //! out: answers, log lines down to `trace`, what is said at the start, the rendering of the configuration. The one place a
 //! secret comes back from is a document that was asked for.
 //!
-//! The walk over all routes by the real binary searches its own log in the same way: see tests/common/server.rs.
+//! The walk over all routes by the real binary searches its own log in the same way: see tests/common/server.rs. These
+//! tests have a process of their own because what is logged is captured for the whole of it: a subscriber of one thread
+//! misses what another thread has met first.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking; what it shares with tests/hostile.rs is used there"
+)]
+
+#[path = "hostile/corpus.rs"]
+mod corpus;
+#[path = "hostile/requests.rs"]
+mod requests;
+#[path = "hostile/server.rs"]
+mod server;
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use deploy_http::config;
@@ -51,6 +70,15 @@ impl Captured {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
+
+/// Everything that was logged by this process since this was first asked for.
+static LOG: LazyLock<Captured> = LazyLock::new(|| {
+    let captured = Captured::default();
+    let filter = EnvFilter::new("off,deploy_http=trace,deploy_core=trace,deploy_adapters=trace");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    subscriber.with_writer(captured.clone()).init();
+    captured
+});
 
 /// Documents with a secret in them, and what is wrong with each.
 fn documents() -> Vec<String> {
@@ -185,13 +213,7 @@ fn requests(corpus: &Corpus, server: &Server) -> Vec<Draft> {
 
 #[tokio::test]
 async fn no_secret_of_a_request_is_in_an_answer_or_a_log_line() {
-    let captured = Captured::default();
-    let filter = EnvFilter::new("off,deploy_http=trace,deploy_core=trace,deploy_adapters=trace");
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(captured.clone());
-    let logging = tracing::subscriber::set_default(subscriber.finish());
-
+    LazyLock::force(&LOG);
     let corpus = Corpus::read();
     let server = Server::start(Duration::from_secs(60)).await;
     let mut drafts = requests(&corpus, &server);
@@ -231,9 +253,8 @@ async fn no_secret_of_a_request_is_in_an_answer_or_a_log_line() {
         assert!(answer.status < 500, "{answer:?}");
     }
     server.settle().await;
-    drop(logging);
     assert!(leaks.is_empty(), "{} answers:\n{}", leaks.len(), leaks.join("\n"));
-    let log = captured.text();
+    let log = LOG.text();
     assert!(log.lines().count() > drafts.len() / 2, "the log was not captured");
     let leaks: Vec<&str> = log.lines().filter(|line| line.contains(CANARY)).collect();
     assert!(
