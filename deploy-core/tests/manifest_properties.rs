@@ -16,6 +16,11 @@ fn read(bytes: &[u8]) {
         assert!(!violations.is_empty(), "refused without a reason");
         for violation in violations {
             assert!(violation.message.len() < 100_000 && violation.pointer.len() < 10_000);
+            let words = [&violation.message, &violation.pointer];
+            assert!(
+                !words.iter().any(|words| words.contains(char::is_control)),
+                "{violation:?}"
+            );
             let text = String::from_utf8_lossy(bytes);
             let position = Document::position(&text, &violation.pointer);
             assert!(position.line >= 1 && position.column >= 1);
@@ -83,6 +88,29 @@ fn valid_document() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// What stands in a value and must stand in no reason.
+const CANARY: &str = "c4n4ry";
+
+/// The places of all texts of a document that may be a secret in the wrong place. Names are none: a violation says which
+/// task waits for which, and which label it is about.
+fn secret_places(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(_) => found.push(at.to_owned()),
+        Value::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                secret_places(element, &format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(members) => {
+            let shown = |key: &str| matches!(key, "name" | "dependance" | "labels");
+            for (key, member) in members.iter().filter(|(key, _)| !shown(key)) {
+                secret_places(member, &format!("{at}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -117,6 +145,22 @@ proptest! {
         let key = members.keys().nth(member.index(members.len())).unwrap().clone();
         members.insert(key, value);
         read(document.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_reason_repeats_a_value_of_the_document(
+        bytes in valid_document(), place in any::<prop::sample::Index>(), before in "[\\PC\n\0/ ]{0,3}", after in "[\\PC\n\0/ ]{0,3}",
+    ) {
+        let mut document: Value = serde_json::from_slice(&bytes).unwrap();
+        let mut places = Vec::new();
+        secret_places(&document, "", &mut places);
+        let place = place.get(&places);
+        *document.pointer_mut(place).unwrap() = Value::from(format!("{before}{CANARY}{after}"));
+        let bytes = document.to_string().into_bytes();
+        read(&bytes);
+        let reasons = [Manifest::parse(&bytes).err(), Definition::parse(&bytes).err()];
+        let shown = format!("{reasons:?}");
+        prop_assert!(!shown.contains(CANARY), "{place}: {shown}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use deploy_core::names::Branch;
 
 pub use git_base::GitBase;
@@ -271,7 +271,9 @@ impl Storage {
 /// # Errors
 /// What to print and the exit code, where nothing is to be begun.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
-    let cli = Cli::try_parse_from(arguments).map_err(|error| stop(&error))?;
+    let matches = flags().try_get_matches_from(arguments);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = cli.map_err(|error| stop(&error))?;
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.config)));
     match &command {
         Command::Serve(config) => config.check()?,
@@ -307,9 +309,36 @@ impl Config {
     }
 }
 
+/// What clap is told. The help shows the variables and never what is in them: that may be a password in the wrong place,
+/// and help ends up in logs and questions.
+fn flags() -> clap::Command {
+    let hide = |command: clap::Command| command.mut_args(|arg| arg.hide_env_values(true));
+    hide(Cli::command()).mut_subcommands(hide)
+}
+
+/// What was given and is not to be repeated: the value of a flag, which may be a password; and a word in no place of its
+/// own, unless it is plainly a word or a flag's name.
+fn refused(error: &clap::Error) -> Option<&str> {
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => ContextKind::InvalidValue,
+    };
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match error.get(kind) {
+        Some(ContextValue::String(text)) if kind == ContextKind::InvalidValue || !is_plain(text) => {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
 /// clap's words on one line, without its usage lines; the help as it is.
 fn stop(error: &clap::Error) -> Stop {
-    let text = error.to_string();
+    let text = match refused(error) {
+        Some(value) => error.to_string().replacen(&format!(" '{value}'"), "", 1),
+        None => error.to_string(),
+    };
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return Stop {
             code: 0,

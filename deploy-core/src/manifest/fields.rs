@@ -203,10 +203,17 @@ pub(crate) fn unexpected(found: &Value, expected: &str) -> String {
 /// The pointer to a member of what `parent` points to (RFC 6901). A key too long or too odd to be shown is left out: then it is the
 /// parent that is pointed to.
 pub(crate) fn member(parent: &str, key: &str) -> String {
-    if key.len() > MAX_SHOWN || key.chars().any(char::is_control) {
+    let is_odd = |c: char| c.is_control() || is_direction(c);
+    if key.len() > MAX_SHOWN || key.chars().any(is_odd) {
         return parent.to_owned();
     }
     format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What changes the order in which a terminal or an editor shows the characters around it (Unicode's explicit
+/// directional formatting): a pointer with one in it would be read as another one.
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A key or name in quotes, escaped, and cut where it is long.
@@ -234,7 +241,7 @@ mod tests {
             ("cmd", "\"cmd\"", "/x/cmd"),
             ("a/b~c", "\"a/b~c\"", "/x/a~1b~0c"),
             ("a\u{1b}[2J\r\n", "\"a\\u{1b}[2J\\r\\n\"", "/x"),
-            ("\u{202e}abc", "\"\\u{202e}abc\"", "/x/\u{202e}abc"),
+            ("\u{202e}abc", "\"\\u{202e}abc\"", "/x"),
             ("", "\"\"", "/x/"),
         ] {
             assert_eq!(quoted(key), shown);

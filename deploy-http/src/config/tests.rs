@@ -47,6 +47,25 @@ fn places_follow_the_data_dir_unless_they_are_given() {
 }
 
 #[test]
+fn what_is_refused_is_not_repeated() {
+    for line in [
+        "--git-base-url https://ada:hunter2@git.example/",
+        "--database postgres://ada:hunter2@db/x",
+        "--listen hunter2",
+        "--cluster hunter2",
+        "--git-timeout hunter2",
+        "--max-connections hunter2",
+        "--default-branch hunter2..",
+        "demo --git-base-url https://ada:hunter2@git.example/",
+        "https://ada:hunter2@git.example/",
+        "check x https://ada:hunter2@git.example/",
+    ] {
+        let stop = parsed(line).unwrap_err();
+        assert!(stop.code == 2 && !stop.text.contains("hunter2"), "{}", stop.text);
+    }
+}
+
+#[test]
 fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
     for (line, expected) in [
         ("--listen 0.0.0.0:80", "say who may assert an identity"),

@@ -9,7 +9,7 @@ use deploy_http::routes::{Route, TABLE};
 use serde_json::Value;
 
 use super::curl::{Answer, Curl};
-use super::server::Server;
+use super::server::{CANARY, Server};
 
 /// Who asks.
 pub const ADA: &str = "Identity: ada@example.com";
@@ -36,11 +36,16 @@ impl Api {
     /// A request that carries an identity only where its row needs one.
     pub fn request(&self, verb: &str, path: &str) -> Request<'_> {
         let curl = Curl::new(verb, &format!("{}{path}", self.server.url()));
+        // Secrets of somebody else's that come along with every request.
+        let curl = curl
+            .header(&format!("Authorization: Basic {CANARY}-basic"))
+            .header(&format!("Cookie: session={CANARY}-session"));
         let row = row(path);
         let protected = row.is_some_and(|route| route.access.changes());
         Request {
             api: self,
             names: row.map(|route| format!("{verb} {}", route.path)),
+            shows_documents: row.is_some_and(shows_documents),
             curl: if protected { curl.header(ADA) } else { curl },
         }
     }
@@ -95,6 +100,7 @@ impl Api {
 pub struct Request<'a> {
     api: &'a Api,
     names: Option<String>,
+    shows_documents: bool,
     curl: Curl,
 }
 
@@ -123,11 +129,18 @@ impl Request<'_> {
     /// Sends it.
     pub fn send(self) -> Answer {
         let answer = self.curl.send();
+        let leaks = format!("{answer:?}").contains(CANARY);
+        assert!(self.shows_documents || !leaks, "a secret came back: {answer:?}");
         if (200..300).contains(&answer.status) {
             self.api.walked.borrow_mut().extend(self.names);
         }
         answer
     }
+}
+
+/// Whether it is there to show a document as it stands, secrets and all.
+fn shows_documents(route: &Route) -> bool {
+    route.path.contains("/configuration-loading-state/") || route.path.ends_with("/get/template")
 }
 
 fn row(path: &str) -> Option<&'static Route> {

@@ -7,6 +7,8 @@ use deploy_testkit::fixture::git::GitFolder;
 use deploy_testkit::fixture::tree::{Entry, file};
 use serde_json::{Value, json};
 
+use super::server::CANARY;
+
 /// Two repositories, `demo` and `other`.
 pub struct Scene {
     /// The folder they are in.
@@ -58,6 +60,7 @@ pub fn document(name: &str, kind: &str, line: &str, more: Value) -> Value {
         "type": kind,
         "image": "registry.example/demo/sh:1",
         "cmd": ["sh", "-c", line],
+        "env": [{"name": "PASSWORD", "value": format!("{CANARY}-env")}],
     });
     let (Some(object), Value::Object(more)) = (document.as_object_mut(), more) else {
         panic!("both are objects");
@@ -122,7 +125,7 @@ fn pipelines() -> Vec<Entry> {
             json!([
                 {"name": "a", "namespacetask": "demo/ok"},
                 {"name": "b", "namespacetask": "demo/ok", "dependance": ["a"],
-                 "env": [{"name": "WORD", "value": "left"}]},
+                 "env": [{"name": "WORD", "value": "left"}, {"name": "PASSWORD", "value": format!("{CANARY}-step")}]},
                 {"name": "c", "namespacetask": "demo/ok", "dependance": ["a"]},
                 {"name": "d", "namespacetask": "demo/ok", "dependance": ["b", "c"]},
             ]),

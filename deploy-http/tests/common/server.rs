@@ -15,6 +15,13 @@ use tempfile::TempDir;
 /// How long the binary may take to say where it listens, and to end. Reached only where it does neither.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What every secret begins with that a test plants: in the environment of tasks, in headers. It is searched for in
+/// whatever a server has logged, at the end of each.
+pub const CANARY: &str = "planted-canary";
+
+/// Everything that we could ever say about a request.
+const LOG: &str = "info,deploy_http=trace,deploy_core=trace,deploy_adapters=trace";
+
 /// A running server.
 pub struct Server {
     url: String,
@@ -33,7 +40,7 @@ impl Server {
             .args(["--listen", "127.0.0.1:0", "--git-base-url", git_base_url])
             .arg("--data-dir")
             .arg(folder.path().join("state"))
-            .args(["--drain", "5s", "--log-format", "text"])
+            .args(["--drain", "5s", "--log-format", "text", "--log", LOG])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -128,8 +135,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("the server's log:\n{}", self.log());
+            self.end();
+            return;
         }
         self.end();
+        let log = self.log();
+        let leaks: Vec<&str> = log.lines().filter(|line| line.contains(CANARY)).collect();
+        assert!(leaks.is_empty(), "secrets in the log:\n{}", leaks.join("\n"));
     }
 }
 

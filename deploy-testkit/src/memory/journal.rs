@@ -102,6 +102,18 @@ impl MemoryStore {
         self.lock().calls.clone()
     }
 
+    /// How many calls there were so far, and how many of them were commits: as [`MemoryStore::calls`] would say, for
+    /// whoever asks after each of thousands of requests.
+    #[must_use]
+    pub fn count_calls(&self) -> (usize, usize) {
+        let state = self.lock();
+        let commits = state
+            .calls
+            .iter()
+            .filter(|call| matches!(call, Call::Commit { .. }));
+        (state.calls.len(), commits.count())
+    }
+
     /// What is recorded now.
     #[must_use]
     pub fn records(&self) -> Records {
