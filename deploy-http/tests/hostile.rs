@@ -18,6 +18,8 @@ mod corpus;
 mod forms;
 #[path = "hostile/headers.rs"]
 mod headers;
+#[path = "hostile/identity.rs"]
+mod identity;
 #[path = "hostile/judge.rs"]
 mod judge;
 #[path = "hostile/properties.rs"]

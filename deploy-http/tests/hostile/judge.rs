@@ -71,6 +71,11 @@ impl Judge {
         Ok(code)
     }
 
+    /// The status of a code.
+    pub fn status(&self, code: &str) -> u16 {
+        self.codes[code]
+    }
+
     /// Whether a refusal by that code may have asked the world outside, to read.
     pub fn asks_first(&self, code: &str) -> bool {
         code == "-" || code != "route-not-found" && ASKED_FIRST.contains(&self.codes[code])

@@ -13,11 +13,12 @@ use deploy_core::names::{Namespace, RepositoryName, TaskId};
 use deploy_core::ports::{Inventory, InventoryError, Listed, Logs, LogsError, NamespaceError, Namespaces};
 use deploy_core::work::{DocumentKind, WorkProgress};
 use deploy_core::workload::{NamespaceView, ObjectRef, Pod};
+use deploy_http::browser::Origins;
 use deploy_http::edge::Edge;
 use deploy_http::forms::BodyLimits;
 use deploy_http::gate::{Ends, Gate};
 use deploy_http::handlers::Services;
-use deploy_http::identity::{IdentityRules, ProtectReads, Trust};
+use deploy_http::identity::{IdentityRules, Trust};
 use deploy_testkit::World;
 use deploy_testkit::contract::template_store::Publisher as _;
 use deploy_testkit::memory::Records;
@@ -35,6 +36,7 @@ pub const MAX_BODY: usize = 1 << 20;
 /// An edge, and what is behind it.
 pub struct Server {
     edge: Arc<Edge>,
+    services: Arc<Services>,
     /// The adapters.
     pub world: World,
     counted: Arc<Counted>,
@@ -107,13 +109,14 @@ impl Server {
             .build();
         let (deployer, engine): (Deployer, Engine) = built.unwrap();
         tokio::spawn(engine.run(std::future::pending()));
-        let services = Services {
+        let services = Arc::new(Services {
             deployer,
             drain: CancellationToken::new(),
-        };
-        let edge = Arc::new(Edge::new(gate(body_time), services, TaskTracker::new()));
+        });
+        let edge = Edge::new(gate(body_time), services.clone(), TaskTracker::new());
         let mut server = Self {
-            edge,
+            edge: Arc::new(edge),
+            services,
             world,
             counted,
             task: String::new(),
@@ -158,12 +161,12 @@ impl Server {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<deploy_core::error::BoxError>,
     {
-        let (parts, body) = self.edge.answer(ends(), request).await.into_parts();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        answer(&self.edge, request).await
+    }
+
+    /// Another edge before the same, as another listener has it.
+    pub fn behind(&self, gate: Gate) -> Edge {
+        Edge::new(gate, self.services.clone(), TaskTracker::new())
     }
 
     /// Puts a template of a task beside those that are there.
@@ -200,13 +203,30 @@ impl Server {
     }
 }
 
+/// What an edge answers to a request that comes from this machine.
+pub async fn answer<B>(edge: &Edge, request: Request<B>) -> Answer
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<deploy_core::error::BoxError>,
+{
+    let (parts, body) = edge.answer(ends(), request).await.into_parts();
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: body.collect().await.unwrap().to_bytes(),
+    }
+}
+
 fn gate(time: Duration) -> Gate {
     Gate {
+        prefix: "/apps/deploy-api".parse().unwrap(),
+        prefix_required: false,
         identity: IdentityRules {
             trust: Trust::Loopback,
-            protect_reads: ProtectReads::External,
+            reads_protected: false,
             tokens: None,
         },
+        origins: Origins::default(),
         body: BodyLimits {
             bytes: MAX_BODY,
             time,
