@@ -3,6 +3,7 @@
 use crate::api::ADA;
 use crate::curl::{Answer, Curl};
 use crate::started::{Started, start};
+use crate::tokens::{HOUR, believing, token};
 
 const PREFIX: &str = "/apps/deploy-api";
 const DEPLOY: &str = "/v1/task/deploy/demo/ok";
@@ -103,4 +104,78 @@ fn every_answer_forbids_what_a_browser_would_do_with_it() {
         );
         assert_eq!(shared.header("access-control-allow-credentials"), "true");
     }
+}
+
+#[test]
+fn a_cookie_deploys_from_outside_and_for_no_other_sites_page() {
+    let outside = [
+        "--listen-external",
+        "127.0.0.1:0",
+        "--allowed-origin",
+        "https://app.example",
+    ];
+    let (api, _folder) = believing(&outside);
+    let external = api.server.external_url();
+    let ada = token(r#""email": "ada@example.com""#, HOUR);
+    let (cookie, bearer) = (
+        format!("Cookie: authtoken={ada}"),
+        format!("Authorization: Bearer {ada}"),
+    );
+    let deploy = |name: &str, headers: &[&str]| {
+        let path = format!("{PREFIX}/v1/task/deployas/demo/ok/{name}");
+        ask("GET", external, &path, headers)
+    };
+    const ELSEWHERE: &str = "Sec-Fetch-Site: cross-site";
+
+    for headers in [
+        &[ELSEWHERE, "Sec-Fetch-Dest: image"] as &[&str],
+        &["Origin: https://evil.example"],
+        &["Referer: https://evil.example/"],
+        &["Sec-Purpose: prefetch", "Sec-Fetch-Site: none"],
+    ] {
+        let answer = deploy("never", &[&[cookie.as_str()], headers].concat());
+        answer.problem(403, "cross-site");
+    }
+    let list = ask(
+        "GET",
+        external,
+        &format!("{PREFIX}/v1/list/tasks"),
+        &[&cookie, ELSEWHERE],
+    );
+    assert_eq!(
+        list.json(200)["jobs"],
+        serde_json::json!([]),
+        "nothing was deployed"
+    );
+    ask("GET", external, &format!("{PREFIX}/v1/list/tasks"), &[]).problem(401, "identity-required");
+
+    let task = deploy("typed", &[&cookie, "Sec-Fetch-Site: none"]);
+    assert_eq!(task.json(202)["identity"], "ada@example.com");
+    let location = task.header("location").to_owned();
+    assert!(
+        location.starts_with(&format!("{PREFIX}/v1/task/state/")),
+        "{location}"
+    );
+    assert_eq!(ask("GET", external, &location, &[&cookie]).status, 200);
+    let shared = deploy("shared", &[&cookie, "Origin: https://app.example", ELSEWHERE]);
+    assert_eq!(shared.status, 202);
+    assert_eq!(
+        shared.header("access-control-allow-origin"),
+        "https://app.example"
+    );
+    assert_eq!(deploy("meant", &[&bearer, ELSEWHERE]).status, 202);
+    assert_eq!(deploy("curl", &[&cookie]).status, 202);
+
+    let asked = [
+        "Origin: https://app.example",
+        "Access-Control-Request-Method: DELETE",
+    ];
+    let delete = format!("{PREFIX}/v1/delete/job/demo/typed");
+    let preflight = ask("OPTIONS", external, &delete, &asked);
+    assert_eq!((preflight.status, preflight.body.as_str()), (204, ""));
+    assert_eq!(
+        preflight.header("access-control-allow-methods"),
+        "GET, POST, DELETE"
+    );
+    assert!(!api.server.log().contains(&ada), "the token is in the log");
 }

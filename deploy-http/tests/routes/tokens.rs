@@ -11,7 +11,7 @@ use crate::curl::{Answer, Curl};
 use crate::started::{Started, start};
 
 const SECRET: &str = "a secret that the issuer shares with us";
-const HOUR: i64 = 3600;
+pub const HOUR: i64 = 3600;
 
 #[test]
 fn a_token_says_who_asks_as_cookie_or_as_bearer_and_alone_where_no_header_is_believed() {
@@ -103,7 +103,7 @@ fn keys_that_cannot_be_used_are_wrong_configuration_in_one_line() {
 }
 
 /// A server that believes tokens under [`SECRET`].
-fn believing(flags: &[&str]) -> (Started, TempDir) {
+pub fn believing(flags: &[&str]) -> (Started, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
@@ -112,7 +112,7 @@ fn believing(flags: &[&str]) -> (Started, TempDir) {
 }
 
 /// A token with those claims that expires in so many seconds from now, signed by Python's own HMAC.
-fn token(claims: &str, seconds: i64) -> String {
+pub fn token(claims: &str, seconds: i64) -> String {
     const SIGN: &str = "
 import base64, hashlib, hmac, sys, time
 b64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b'=')
