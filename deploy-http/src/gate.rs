@@ -84,19 +84,20 @@ impl Gate {
     pub fn route(&self, ends: Ends, request: &Parts) -> Result<Found<'_>, Problem> {
         check_host(ends.local.ip(), request)?;
         let path = request.uri.path();
+        let unknown = |detail: String| Problem::new(EdgeCode::RouteNotFound, detail);
         let (prefix, path) = match self.prefix.strip(path) {
-            Some(rest) => (self.prefix.as_str(), Some(rest)),
-            None if self.prefix_required => ("", None),
-            None => ("", Some(path)),
+            Some(rest) => (self.prefix.as_str(), rest),
+            None if self.prefix_required => {
+                let detail = format!("every path on this listener begins with {}/", self.prefix);
+                return Err(unknown(detail));
+            }
+            None => ("", path),
         };
-        let path = path.map(normalized);
-        let found = path.and_then(|path| Some((find(&path)?, path.into_owned())));
-        let (route, path) = found.ok_or_else(|| {
-            Problem::new(
-                EdgeCode::RouteNotFound,
-                "there is no such route; docs/api.md lists them",
-            )
-        })?;
+        let path = normalized(path);
+        let route = find(&path);
+        let route =
+            route.ok_or_else(|| unknown("there is no such route; docs/api.md lists them".to_owned()))?;
+        let path = path.into_owned();
         Ok(Found { route, prefix, path })
     }
 
