@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories};
 use deploy_core::names::{Directory, RepositoryName};
 use deploy_core::ports::SourceRepository as _;
 use deploy_testkit::fixture::git::GitFolder;
@@ -93,6 +93,7 @@ fn entries() -> Vec<Entry> {
 fn open(server: &GitHttp, cache: &Path) -> GitRepositories {
     GitRepositories::new(GitConfig {
         base: GitBase::parse(&server.url(), true).unwrap(),
+        access: GitAccess::default(),
         default_branch: "master".parse().unwrap(),
         cache: cache.to_owned(),
         limits: GitLimits::default(),

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories};
 use deploy_core::names::{CommitId, RepositoryName};
 use deploy_core::ports::{Resolved, SourceError, SourceRepository};
 use deploy_testkit::fixture::git::GitFolder;
@@ -40,6 +40,7 @@ impl Scene {
     fn git_within(&self, limits: GitLimits) -> GitRepositories {
         let config = GitConfig {
             base: GitBase::parse(&self.server.url(), false).unwrap(),
+            access: GitAccess::default(),
             default_branch: "master".parse().unwrap(),
             cache: self.cache.path().to_owned(),
             limits,
