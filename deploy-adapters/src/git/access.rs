@@ -50,7 +50,9 @@ pub enum AccessError {
     #[error("{0}")]
     Unfit(&'static str),
     /// The system's CA certificates are missing.
-    #[error("this machine has no CA certificates to know an https server by; install them, or name a CA file")]
+    #[error(
+        "this machine has no CA certificates to know an https server by; install them, or name a CA file"
+    )]
     NoSystemCa,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
@@ -268,7 +270,10 @@ mod tests {
         ];
         for (base, files) in table {
             let error = opened(base, &files).unwrap_err();
-            assert!(matches!(error, AccessError::Unfit(_)), "{base} {files:?}: {error:?}");
+            assert!(
+                matches!(error, AccessError::Unfit(_)),
+                "{base} {files:?}: {error:?}"
+            );
         }
     }
 
@@ -289,9 +294,6 @@ mod tests {
         assert_eq!(*rotating.current(), b"2");
         std::fs::remove_file(&file).unwrap();
         assert_eq!(*rotating.current(), b"2");
-        assert!(matches!(
-            Rotating::open(file, parse),
-            Err(AccessError::Read(..))
-        ));
+        assert!(matches!(Rotating::open(file, parse), Err(AccessError::Read(..))));
     }
 }

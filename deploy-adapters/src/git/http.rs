@@ -109,11 +109,7 @@ pub(super) fn transport(remote: &Remote<'_>) -> Result<Transport, git2::Error> {
 struct Subtransport(Arc<Talk>);
 
 impl SmartSubtransport for Subtransport {
-    fn action(
-        &self,
-        url: &str,
-        service: Service,
-    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+    fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         let refused = |why| git2::Error::new(ErrorCode::GenericError, ErrorClass::Net, why);
         let path = url.strip_prefix(self.0.server.base.origin());
         let path = path.filter(|path| path.starts_with('/'));
@@ -189,7 +185,7 @@ impl Exchange {
 struct Stream {
     talk: Arc<Talk>,
     exchange: Exchange,
-    body: Option<Body>,
+    body: Option<Body<Wire>>,
 }
 
 impl Write for Stream {
@@ -237,10 +233,10 @@ impl Drop for Stream {
 }
 
 impl Talk {
-    fn ask(&self, exchange: &Exchange) -> Result<Body, Failure> {
+    fn ask(&self, exchange: &Exchange) -> Result<Body<Wire>, Failure> {
         let request = exchange.bytes(&self.server.base, self.authorization.as_deref());
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let send = |mut wire: Wire| -> io::Result<Answer> {
+        let send = |mut wire: Wire| -> io::Result<Answer<Wire>> {
             wire.write_all(&request)?;
             wire.flush()?;
             Answer::read(wire)
@@ -267,7 +263,7 @@ impl Talk {
     }
 
     /// Whether an answer is git's; else what it means.
-    fn judge(&self, answer: &Answer, exchange: &Exchange) -> Result<(), Failure> {
+    fn judge(&self, answer: &Answer<Wire>, exchange: &Exchange) -> Result<(), Failure> {
         let (status, server) = (answer.status, self.server.base.origin());
         let shown = self.authorization.is_some();
         match status {

@@ -222,7 +222,10 @@ mod tests {
     }
 
     fn line(hosts: &str, kind: &str, content: &str) -> String {
-        format!("{hosts} {kind} {} a comment\n", BASE64.encode(&key(kind, content)))
+        format!(
+            "{hosts} {kind} {} a comment\n",
+            BASE64.encode(&key(kind, content))
+        )
     }
 
     fn hashed(name: &str) -> String {

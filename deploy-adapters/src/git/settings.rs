@@ -57,12 +57,8 @@ fn try_home(folder: &[u8]) -> Result<(), git2::Error> {
     // SAFETY: the option takes one pointer to a string that ends in NUL, which libgit2 copies. It writes a global without
     // a lock: an ssh server is opened before anything is asked of it, and before that the folder is none, set by
     // `try_isolate`; both run once, in a `OnceLock`.
-    let code = unsafe {
-        libgit2_sys::git_libgit2_opts(
-            libgit2_sys::GIT_OPT_SET_HOMEDIR as c_int,
-            folder.as_ptr(),
-        )
-    };
+    let code =
+        unsafe { libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_HOMEDIR as c_int, folder.as_ptr()) };
     if code < 0 {
         return Err(git2::Error::last_error(code));
     }

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read};
 
-use super::wire::Wire;
-
 /// The largest head, bytes, and the most headers.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
@@ -13,17 +11,17 @@ const MAX_CHUNK_LINE: usize = 1 << 10;
 const READ: usize = 16 << 10;
 
 /// An answer whose body was not read yet.
-pub(super) struct Answer {
+pub(super) struct Answer<W> {
     pub(super) status: u16,
     /// Without parameters, in lower case; empty where there is none.
     pub(super) content_type: String,
     location: String,
-    body: Body,
+    body: Body<W>,
 }
 
 /// A body as it comes in.
-pub(super) struct Body {
-    wire: Option<Wire>,
+pub(super) struct Body<W> {
+    wire: Option<W>,
     /// Read off the wire, not yet given.
     ahead: Vec<u8>,
     framing: Framing,
@@ -48,8 +46,8 @@ fn unreadable(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-impl Answer {
-    pub(super) fn read(mut wire: Wire) -> io::Result<Self> {
+impl<W: Read> Answer<W> {
+    pub(super) fn read(mut wire: W) -> io::Result<Self> {
         let mut head = Vec::new();
         loop {
             let mut buffer = [0; 4096];
@@ -138,14 +136,14 @@ impl Answer {
         origin.unwrap_or_else(|| "another path of its own".to_owned())
     }
 
-    pub(super) fn body(self) -> Body {
+    pub(super) fn body(self) -> Body<W> {
         self.body
     }
 }
 
-impl Body {
+impl<W: Read> Body<W> {
     /// The connection, where the body is over and the server lets it be used again.
-    pub(super) fn take_wire(&mut self) -> Option<Wire> {
+    pub(super) fn take_wire(&mut self) -> Option<W> {
         // A reader that knows the end by itself leaves the last chunk, which says no more.
         if self.framing == Framing::Chunk(0) && self.ahead == b"\r\n0\r\n\r\n" {
             self.ahead.clear();
@@ -235,7 +233,7 @@ impl Body {
     }
 }
 
-impl Read for Body {
+impl<W: Read> Read for Body<W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -268,6 +266,150 @@ impl Read for Body {
                     return Ok(read);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives a few bytes at a time, as a network may.
+    struct Drops<'a>(&'a [u8], usize);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(length);
+            buffer[..length].copy_from_slice(now);
+            self.0 = later;
+            Ok(length)
+        }
+    }
+
+    fn read(text: &[u8], at_once: usize) -> io::Result<(u16, String, String, bool)> {
+        let answer = Answer::read(Drops(text, at_once))?;
+        let (status, content_type) = (answer.status, answer.content_type.clone());
+        let mut body = answer.body();
+        let mut content = Vec::new();
+        // Without end, a body of any length would be read.
+        body.by_ref().take(1 << 20).read_to_end(&mut content)?;
+        let reusable = body.take_wire().is_some();
+        let content = String::from_utf8_lossy(&content).into_owned();
+        Ok((status, content_type, content, reusable))
+    }
+
+    #[test]
+    fn bodies_end_where_they_say() {
+        let table = [
+            ("200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc", true),
+            (
+                "200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+                "abc",
+                true,
+            ),
+            ("200 OK\r\nContent-Length: 0\r\n\r\n", "", true),
+            (
+                "200 OK\r\nConnection: Close\r\nContent-Length: 3\r\n\r\nabc",
+                "abc",
+                false,
+            ),
+            ("200 OK\r\n\r\nabc", "abc", false),
+            (
+                "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\n\r\n",
+                "abc",
+                true,
+            ),
+            (
+                "200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+                "",
+                true,
+            ),
+            ("204 No\r\n\r\n", "", true),
+        ];
+        for (text, content, reusable) in table {
+            for at_once in [1, 7, 10_000] {
+                let text = format!("HTTP/1.1 {text}");
+                let answer = read(text.as_bytes(), at_once).unwrap();
+                assert_eq!(
+                    (answer.2.as_str(), answer.3),
+                    (content, reusable),
+                    "{text} {at_once}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_with_more_on_it_than_was_asked_for_is_not_used_again() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd";
+        let answer = read(text.as_bytes(), 10_000).unwrap();
+        assert_eq!((answer.2.as_str(), answer.3), ("abc", false));
+    }
+
+    #[test]
+    fn a_type_has_no_parameters_and_what_is_announced_is_passed_over() {
+        let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\nContent-Type: Text/HTML; charset=x\r\nContent-Length: 0\r\n\r\n";
+        let expected = (404, "text/html".to_owned(), String::new(), true);
+        assert_eq!(read(text.as_bytes(), 10_000).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_unclear_or_without_bound_is_refused() {
+        let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(MAX_HEAD));
+        let long_chunk = format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}",
+            "x".repeat(MAX_CHUNK_LINE)
+        );
+        let table = [
+            "",
+            "SSH-2.0-x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na",
+            &long,
+            &long_chunk,
+        ];
+        for text in table {
+            let answer = read(text.as_bytes(), 10_000);
+            assert!(answer.is_err(), "{text}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_told_without_its_path_and_user() {
+        for (location, expected) in [
+            (
+                "https://u:canary@h.example:1/canary?canary",
+                "https://h.example:1",
+            ),
+            ("/canary", "another path of its own"),
+            ("", "another path of its own"),
+        ] {
+            let text = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            let answer = Answer::read(text.as_bytes()).unwrap();
+            assert_eq!(answer.redirects_to(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(
+            head in "(HTTP/1.[01] [0-9]{0,3} ?[a-z]{0,3}\r\n)?((Content-Length|Transfer-Encoding|Connection): (chunked|close|[0-9]{0,20})\r\n){0,3}(\r\n)?",
+            body in "([0-9a-f]{0,17}(;x)?\r?\n?){0,5}",
+            at_once in 1_usize..50,
+        ) {
+            let text = [head, body].concat();
+            let answer = read(text.as_bytes(), at_once);
+            prop_assert!(answer.is_err() || !text.is_empty());
         }
     }
 }

@@ -131,7 +131,9 @@ pub(super) fn failure_of(error: &io::Error) -> Failure {
 
 fn why_distrusted(flaw: &CertificateError) -> &'static str {
     match flaw {
-        CertificateError::UnknownIssuer => "the git server's certificate is not signed by a CA that is trusted",
+        CertificateError::UnknownIssuer => {
+            "the git server's certificate is not signed by a CA that is trusted"
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the git server's certificate has expired"
         }
