@@ -96,6 +96,11 @@ impl Failure {
             // libgit2 gives what the far side printed in place of an answer.
             (ErrorCode::Eof, ErrorClass::Ssh) if says_not_found(message) => Self::RepositoryNotFound,
             (ErrorCode::Eof, ErrorClass::Ssh) => Self::answer(error),
+            // libgit2 asks for the pinned kinds alone.
+            (_, ErrorClass::Ssh) if message.contains("Unable to exchange encryption keys") => Self::refused(
+                "the git server has no host key of a pinned kind, or no cipher in common",
+                error,
+            ),
             (_, ErrorClass::Ssh) if is_of_time(message) => Self::Timeout,
             (ErrorCode::Certificate | ErrorCode::Eof, _) => Self::unavailable(error),
             (_, ErrorClass::Os | ErrorClass::Ssh | ErrorClass::Filesystem | ErrorClass::NoMemory) => {

@@ -131,7 +131,8 @@ pub(super) fn failure_of(error: &io::Error) -> Failure {
 
 fn why_distrusted(flaw: &CertificateError) -> &'static str {
     match flaw {
-        CertificateError::UnknownIssuer => {
+        // A CA made anew under the name of the old one fails by its signature.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the git server's certificate is not signed by a CA that is trusted"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
