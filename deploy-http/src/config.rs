@@ -331,6 +331,7 @@ fn stop(error: &clap::Error) -> Stop {
             text: text.trim_end().to_owned(),
         };
     }
+    let text = git::without_secrets(error, text);
     let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
     let line = lines.collect::<Vec<_>>().join(" ");
     Stop::wrong(format!("{}; see --help", line.trim_start_matches("error: ")))

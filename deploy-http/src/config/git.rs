@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue};
 use deploy_core::names::Branch;
 
 use super::values::{positive, size};
@@ -48,6 +49,14 @@ pub struct Git {
         default_value = "master"
     )]
     pub default_branch: Branch,
+}
+
+/// clap's words without the value it refused, where that may be a URL with a password in it: they end up in logs.
+pub(super) fn without_secrets(error: &clap::Error, text: String) -> String {
+    match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) if value.contains('@') => text.replace(value.as_str(), "…"),
+        _ => text,
+    }
 }
 
 impl Git {

@@ -108,6 +108,19 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
 }
 
 #[test]
+fn a_password_in_a_url_is_refused_without_being_shown() {
+    for url in [
+        "https://u:canary@git.example/",
+        "https://canary@git.example/",
+        "ssh://git:canary@git.example/",
+        "canary:canary@git.example:team",
+    ] {
+        let stop = parsed(&format!("--git-base-url {url}")).unwrap_err();
+        assert!(!stop.text.contains("canary"), "{}", stop.text);
+    }
+}
+
+#[test]
 fn the_help_is_no_error() {
     let stop = parsed("--help").unwrap_err();
     assert_eq!(stop.code, 0);
