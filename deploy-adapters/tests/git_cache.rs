@@ -195,7 +195,8 @@ async fn repositories_do_not_wait_for_each_other() {
     scene.server.received(3).await;
     scene.server.behave(Behaviour::Serve);
     for caller in callers {
-        assert!(caller.await.unwrap().is_ok());
+        let answer = caller.await.unwrap();
+        assert!(answer.is_ok(), "{answer:?}");
     }
 }
 
@@ -308,7 +309,8 @@ async fn a_broken_cache_is_rebuilt() {
                 assert_eq!(scene.count(), (0, 0), "{damage}: what is resolved is readable");
             }
             scene.server.forget();
-            assert!(resolve(&git, "master").await.is_ok(), "{damage}");
+            let again = resolve(&git, "master").await;
+            assert!(again.is_ok(), "{damage}: {again:?}");
             assert_eq!(scene.count(), (1, 0), "{damage}: mended once");
         }
     }

@@ -130,10 +130,13 @@ impl Access {
     }
 }
 
+/// Makes something of a file's bytes.
+type Parser<T> = Box<dyn Fn(&[u8]) -> Result<T, Flaw> + Send + Sync>;
+
 /// A file of secrets that may be replaced while we run.
 pub(super) struct Rotating<T> {
     file: PathBuf,
-    parse: Box<dyn Fn(&[u8]) -> Result<T, Flaw> + Send + Sync>,
+    parse: Parser<T>,
     last: Mutex<Arc<T>>,
 }
 

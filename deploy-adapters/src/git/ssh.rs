@@ -142,8 +142,8 @@ fn judge(
     let kind = shown
         .and_then(|shown| shown.hostkey_type())
         .map_or("unknown", |kind| kind.name());
-    let fingerprint = ring::digest::digest(&ring::digest::SHA256, key);
-    let fingerprint = BASE64_NOPAD.encode(fingerprint.as_ref());
+    let hash = shown.and_then(|shown| shown.hash_sha256());
+    let fingerprint = hash.map_or_else(String::new, |hash| BASE64_NOPAD.encode(hash));
     let shown = format!("it shows {kind} SHA256:{fingerprint}");
     match known.judge(base.host(), base.port(), key) {
         Judgement::Known => Ok(()),

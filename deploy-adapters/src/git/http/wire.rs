@@ -55,14 +55,20 @@ impl Wire {
 }
 
 impl Timed {
-    fn in_time<T>(&mut self, act: impl FnOnce(&mut TcpStream) -> io::Result<T>) -> io::Result<T> {
-        let left = left_until(self.deadline)?;
-        self.socket.set_read_timeout(Some(left))?;
-        self.socket.set_write_timeout(Some(left))?;
-        act(&mut self.socket).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-            _ => error,
-        })
+    fn in_time<T>(&mut self, mut act: impl FnMut(&mut TcpStream) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let left = left_until(self.deadline)?;
+            self.socket.set_read_timeout(Some(left))?;
+            self.socket.set_write_timeout(Some(left))?;
+            match act(&mut self.socket) {
+                // A call with a time limit is ended by any signal (signal(7)), such as that of a child's end.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                done => return done,
+            }
+        }
     }
 }
 
