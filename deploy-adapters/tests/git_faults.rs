@@ -232,6 +232,21 @@ async fn a_pack_above_the_limit_is_cut_off_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_list_of_references_without_end_is_cut_off() {
+    let mut body = b"001e# service=git-upload-pack\n0000".to_vec();
+    while body.len() < 33 << 20 {
+        let line = format!("{} refs/heads/{:010}\n", "1".repeat(40), body.len());
+        body.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
+    }
+    let scene = Scene::new(answer(200, "application/x-git-upload-pack-advertisement", &body)).await;
+    let got = scene
+        .git_within(within(Duration::from_secs(60)))
+        .resolve(&demo(), None)
+        .await;
+    assert_eq!(kind(&got), "answer", "{got:?}");
+}
+
+#[tokio::test]
 async fn a_large_file_is_refused_by_its_size() {
     let scene = Scene::new(Behaviour::Serve).await;
     let zeros = vec![0; 8 << 20];

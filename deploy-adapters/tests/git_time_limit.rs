@@ -10,9 +10,18 @@ use deploy_testkit::fixture::git_http::{Behaviour, GitHttp};
 
 #[tokio::test]
 async fn the_only_connection_is_free_again_after_a_server_that_stays_silent() {
+    is_let_go(Behaviour::Silent).await;
+}
+
+#[tokio::test]
+async fn the_only_connection_is_free_again_after_a_server_that_drips() {
+    is_let_go(Behaviour::Drip).await;
+}
+
+async fn is_let_go(behaviour: Behaviour) {
     let folder = tempfile::tempdir().unwrap();
     let server = GitHttp::serve(folder.path()).await.unwrap();
-    server.behave(Behaviour::Silent);
+    server.behave(behaviour);
     let config = GitConfig {
         base: GitBase::parse(&server.url(), false).unwrap(),
         access: GitAccess::default(),

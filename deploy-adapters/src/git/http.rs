@@ -3,7 +3,8 @@
 //! of an answer; and its CA certificates are the process's.
 //!
 //! It refuses every redirect, to speak to any other scheme, host or port than the base's, to send credentials that were
-//! not read for just those, and to go on after the deadline: a server that drips is cut off as one that is silent.
+//! not read for just those, to go on after the deadline (a server that drips is cut off as one that is silent), and to
+//! take more references than a repository has.
 
 mod answer;
 mod tls;
@@ -23,9 +24,12 @@ use rustls::pki_types::ServerName;
 use super::access::{AccessError, Rotating};
 use super::base::{RemoteBase, Scheme};
 use super::credentials::{self, Authorization};
-use super::failure::{Failure, Verdict};
+use super::failure::{Cause, Failure, Verdict};
 use answer::{Answer, Body};
 use wire::Wire;
+
+/// The most that is taken of a list of references, bytes: some 400,000 of them. libgit2 keeps them all in memory.
+const MAX_REFERENCES: u64 = 32 << 20;
 
 /// The server, how it is known, and what it is shown.
 #[derive(Debug)]
@@ -122,6 +126,7 @@ impl SmartSubtransport for Subtransport {
         Ok(Box::new(Stream {
             talk: Arc::clone(&self.0),
             exchange,
+            received: 0,
             body: None,
         }))
     }
@@ -137,6 +142,8 @@ struct Exchange {
     target: String,
     sent: Vec<u8>,
     content_type: &'static str,
+    /// The most that is taken of the answer, bytes. A pack has the limits of a fetch.
+    limit: u64,
 }
 
 impl Exchange {
@@ -146,6 +153,7 @@ impl Exchange {
             target: format!("{path}/info/refs?service=git-upload-pack"),
             sent: Vec::new(),
             content_type: "application/x-git-upload-pack-advertisement",
+            limit: MAX_REFERENCES,
         }
     }
 
@@ -155,6 +163,7 @@ impl Exchange {
             target: format!("{path}/git-upload-pack"),
             sent: Vec::new(),
             content_type: "application/x-git-upload-pack-result",
+            limit: u64::MAX,
         }
     }
 
@@ -185,6 +194,7 @@ impl Exchange {
 struct Stream {
     talk: Arc<Talk>,
     exchange: Exchange,
+    received: u64,
     body: Option<Body<Wire>>,
 }
 
@@ -213,6 +223,13 @@ impl Read for Stream {
         };
         if let Err(error) = &read {
             self.talk.verdict.record(wire::failure_of(error));
+        }
+        self.received += read.as_ref().map_or(0, |read| *read as u64);
+        if self.received > self.exchange.limit {
+            let limit = self.exchange.limit;
+            let more = Failure::answer(format!("it lists more than {limit} bytes of references"));
+            self.talk.verdict.record(more);
+            return Err(io::Error::other("the git server does not come to an end"));
         }
         if matches!(read, Ok(0))
             && let Some(wire) = self.body.as_mut().and_then(Body::take_wire)
@@ -273,9 +290,9 @@ impl Talk {
                 answer.content_type
             ))),
             300..=399 => {
-                let to = answer.redirects_to();
+                let to = Cause::new(answer.redirects_to());
                 let why = "the git server redirects, which is not followed";
-                tracing::warn!(server, to, "{why}; where it is right, make it the base URL");
+                tracing::warn!(server, %to, "{why}; where it is right, make it the base URL");
                 Err(Failure::refused(why, format!("{status} to {to}")))
             }
             401 if shown => {
@@ -286,7 +303,7 @@ impl Talk {
             // Hosts answer so for what they do not want to tell from what is not there.
             401 | 403 | 404 | 410 => {
                 if status == 401 || status == 403 {
-                    tracing::warn!(
+                    tracing::info!(
                         server,
                         status,
                         credentials = shown,
@@ -302,5 +319,94 @@ impl Talk {
 
     fn keep(&self, wire: Wire) {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(wire);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::GitBase;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    /// Answers so many requests on each of its connections, then closes it. Ends when all were answered; tells what was
+    /// asked, by connection.
+    fn server(listener: TcpListener, requests: &'static [usize]) -> thread::JoinHandle<Vec<Vec<String>>> {
+        thread::spawn(move || {
+            let answer = |stream: &mut BufReader<std::net::TcpStream>| {
+                let mut head = Vec::new();
+                loop {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).unwrap();
+                    if line.trim().is_empty() {
+                        break;
+                    }
+                    head.push(line.trim().to_owned());
+                }
+                let text = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nTransfer-Encoding: \
+                            chunked\r\n\r\n4\r\n0000\r\n0\r\n\r\n";
+                stream.get_mut().write_all(text.as_bytes()).unwrap();
+                head.swap_remove(0)
+            };
+            let serve = |count: &usize| {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                (0..*count).map(|_| answer(&mut stream)).collect()
+            };
+            requests.iter().map(serve).collect()
+        })
+    }
+
+    /// Asks for the references of each repository, one after the other, and reads four bytes of each, as libgit2 does.
+    fn ask(port: u16, names: &[&str]) {
+        let Ok(GitBase::Remote(base)) = GitBase::parse(&format!("http://127.0.0.1:{port}/"), false) else {
+            panic!("it is a server's");
+        };
+        let talk = Arc::new(Talk {
+            server: Arc::new(HttpServer::open(base, None, None).unwrap()),
+            authorization: None,
+            deadline: Instant::now() + Duration::from_secs(30),
+            verdict: Verdict::default(),
+            idle: Mutex::default(),
+        });
+        for name in names {
+            let mut stream = Stream {
+                talk: Arc::clone(&talk),
+                exchange: Exchange::references(&format!("/{name}")),
+                received: 0,
+                body: None,
+            };
+            let mut flush = [0; 4];
+            stream.read_exact(&mut flush).unwrap();
+            assert_eq!(&flush, b"0000");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_used_again_until_the_server_closes_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = server(listener, &[2, 1]);
+        ask(port, &["a", "b", "c"]);
+        let get = |name| format!("GET /{name}/info/refs?service=git-upload-pack HTTP/1.1");
+        assert_eq!(server.join().unwrap(), [vec![get("a"), get("b")], vec![get("c")]]);
+    }
+
+    #[test]
+    fn a_request_goes_to_the_base_s_host_alone() {
+        let Ok(GitBase::Remote(base)) = GitBase::parse("https://git.example:8443/t", false) else {
+            panic!("it is a server's");
+        };
+        let secret = Authorization::new("Basic x".to_owned());
+        let mut exchange = Exchange::objects("/t/d\u{e9}mo.git");
+        exchange.sent = b"want".to_vec();
+        let bytes = String::from_utf8(exchange.bytes(&base, Some(&secret))).unwrap();
+        assert_eq!(
+            bytes,
+            "POST /t/d%C3%A9mo.git/git-upload-pack HTTP/1.1\r\nHost: git.example:8443\r\nUser-Agent: git/2.0 \
+             (deploy-api)\r\nAccept: application/x-git-upload-pack-result\r\nAuthorization: Basic x\r\nContent-Type: \
+             application/x-git-upload-pack-request\r\nContent-Length: 4\r\n\r\nwant"
+        );
     }
 }
