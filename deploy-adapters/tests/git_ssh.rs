@@ -160,6 +160,25 @@ async fn a_key_that_the_server_does_not_take_is_shown_once_and_told() {
 }
 
 #[tokio::test]
+async fn keys_of_every_kind_and_format_that_ssh_keygen_makes_are_taken() {
+    let Some(scene) = Scene::new().await else { return };
+    for (name, options) in [
+        ("rsa", &["-t", "rsa", "-b", "2048"][..]),
+        ("rsa-pem", &["-t", "rsa", "-b", "2048", "-m", "PEM"]),
+        ("rsa-pkcs8", &["-t", "rsa", "-b", "2048", "-m", "PKCS8"]),
+        ("ecdsa", &["-t", "ecdsa"]),
+        ("ecdsa-pem", &["-t", "ecdsa", "-m", "PEM"]),
+    ] {
+        let access = GitAccess {
+            ssh_key: Some(scene.server.let_in(name, options)),
+            ..scene.access()
+        };
+        let answer = scene.resolve(access).await;
+        assert!(answer.is_ok(), "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_was_replaced_is_taken_without_a_restart() {
     let Some(scene) = Scene::new().await else { return };
     let key = scene.server.file("key", "");

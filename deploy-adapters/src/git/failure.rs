@@ -101,6 +101,10 @@ impl Failure {
                 "the git server has no host key of a pinned kind, or no cipher in common",
                 error,
             ),
+            // Neither let in nor turned away: a kind of key that libssh2 does not know.
+            (_, ErrorClass::Ssh) if message.starts_with("Failed to authenticate") => {
+                Self::refused("the ssh key cannot be used", error)
+            }
             (_, ErrorClass::Ssh) if is_of_time(message) => Self::Timeout,
             (ErrorCode::Certificate | ErrorCode::Eof, _) => Self::unavailable(error),
             (_, ErrorClass::Os | ErrorClass::Ssh | ErrorClass::Filesystem | ErrorClass::NoMemory) => {
@@ -207,6 +211,12 @@ mod tests {
                 Class::Ssh,
                 "SSH could not read data: Timed out waiting".to_owned(),
                 "Timeout",
+            ),
+            (
+                Code::GenericError,
+                Class::Ssh,
+                "Failed to authenticate SSH session: Unable to extract public key".to_owned(),
+                "Refused",
             ),
             (
                 Code::GenericError,
