@@ -1,6 +1,7 @@
-//! What it costs to read a manifest out of a repository on an HTTP server, against git itself doing as little as it can
-//! for the same: with a warm cache against `git ls-remote`, with an empty one against `git clone --depth 1`. The server
-//! is `git http-backend` for both, on this machine, so the network costs next to nothing.
+//! What it costs to read a manifest out of a repository on a server, against git itself doing as little as it can for the
+//! same: with a warm cache against `git ls-remote`, with an empty one against `git clone --depth 1`. The server is the
+//! same for both and on this machine, so the network costs next to nothing: `git http-backend` over http and https, and
+//! OpenSSH's over ssh where `DEPLOY_TEST_SSHD=1` asks for it.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,11 +16,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories};
 use deploy_core::names::{Directory, RepositoryName};
 use deploy_core::ports::SourceRepository as _;
 use deploy_testkit::fixture::git::GitFolder;
 use deploy_testkit::fixture::git_http::GitHttp;
+use deploy_testkit::fixture::sshd::Sshd;
+use deploy_testkit::fixture::tls::Authority;
 use deploy_testkit::fixture::tree::{Entry, file};
 use deploy_testkit::measure::{SideBySide, rounds};
 use tokio::process::Command;
@@ -33,41 +36,90 @@ const LIMIT: usize = 256 << 10;
 const WARM_ROUNDS: usize = 41;
 const COLD_ROUNDS: usize = 11;
 
+/// A server, what opens it for us, and what for git.
+struct Served {
+    what: &'static str,
+    url: String,
+    access: GitAccess,
+    environment: Vec<(&'static str, String)>,
+}
+
 #[tokio::main]
 async fn main() {
     let folder = GitFolder::new();
     folder.publish(REPOSITORY, "master", &entries());
-    let server = GitHttp::serve(folder.root()).await.unwrap();
-    let url = format!("{}{REPOSITORY}.git", server.url());
-    let scratch = tempfile::tempdir().unwrap();
 
-    let warm = open(&server, &scratch.path().join("warm"));
+    let http = GitHttp::serve(folder.root()).await.unwrap();
+    compare(&Served {
+        what: "over http",
+        url: http.url(),
+        access: GitAccess::default(),
+        environment: Vec::new(),
+    })
+    .await;
+
+    let authority = Authority::new();
+    let identity = authority.issue("IP:127.0.0.1", 30);
+    let https = GitHttp::serve_tls(folder.root(), &identity).await.unwrap();
+    let ca_file = authority.ca_file();
+    compare(&Served {
+        what: "over https",
+        url: https.url(),
+        environment: vec![("GIT_SSL_CAINFO", ca_file.display().to_string())],
+        access: GitAccess {
+            ca_file: Some(ca_file),
+            ..GitAccess::default()
+        },
+    })
+    .await;
+
+    if std::env::var_os("DEPLOY_TEST_SSHD").is_some() {
+        let sshd = Sshd::serve(folder.root()).await;
+        let (key, known) = (sshd.key_file(), sshd.known_hosts().1);
+        let ssh = format!(
+            "ssh -F /dev/null -o IdentitiesOnly=yes -o UserKnownHostsFile={} -i {}",
+            known.display(),
+            key.display()
+        );
+        compare(&Served {
+            what: "over ssh",
+            url: sshd.url(),
+            environment: vec![("GIT_SSH_COMMAND", ssh)],
+            access: GitAccess {
+                ssh_key: Some(key),
+                known_hosts: Some(known),
+                ..GitAccess::default()
+            },
+        })
+        .await;
+    }
+}
+
+async fn compare(served: &Served) {
+    let url = format!("{}{REPOSITORY}.git", served.url);
+    let scratch = tempfile::tempdir().unwrap();
+    let warm = open(served, &scratch.path().join("warm"));
     load(&warm).await;
     let mut measured = SideBySide::default();
     for _ in 0..rounds(WARM_ROUNDS) {
         let ours = load(&warm).await;
-        let theirs = git(["ls-remote", &url, "refs/heads/master"]).await;
+        let theirs = git(served, ["ls-remote", &url, "refs/heads/master"]).await;
         measured.push(ours, theirs);
     }
-    println!("a manifest, cache warm, against git ls-remote: {measured}");
+    let what = served.what;
+    println!("a manifest {what}, cache warm, against git ls-remote: {measured}");
 
     let mut measured = SideBySide::default();
     for round in 0..rounds(COLD_ROUNDS) {
-        let cold = open(&server, &scratch.path().join(format!("cold-{round}")));
+        let cold = open(served, &scratch.path().join(format!("cold-{round}")));
         let ours = load(&cold).await;
         let clone = scratch.path().join(format!("clone-{round}"));
-        let theirs = git([
-            "clone".as_ref(),
-            "--quiet".as_ref(),
-            "--depth=1".as_ref(),
-            OsStr::new(&url),
-            clone.as_os_str(),
-        ])
-        .await;
+        let arguments = ["clone", "--quiet", "--depth=1", &url].map(OsStr::new);
+        let theirs = git(served, arguments.into_iter().chain([clone.as_os_str()])).await;
         measured.push(ours, theirs);
     }
     let files = FOLDERS * (FILES + 1);
-    println!("a manifest of {files} files, cache empty, against git clone --depth 1: {measured}");
+    println!("a manifest of {files} files {what}, cache empty, against git clone --depth 1: {measured}");
 }
 
 /// Text that differs from file to file, so that the pack is not all deltas of one.
@@ -90,9 +142,10 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
-fn open(server: &GitHttp, cache: &Path) -> GitRepositories {
+fn open(served: &Served, cache: &Path) -> GitRepositories {
     GitRepositories::new(GitConfig {
-        base: GitBase::parse(&server.url(), true).unwrap(),
+        base: GitBase::parse(&served.url, true).unwrap(),
+        access: served.access.clone(),
         default_branch: "master".parse().unwrap(),
         cache: cache.to_owned(),
         limits: GitLimits::default(),
@@ -116,13 +169,14 @@ async fn load(repositories: &GitRepositories) -> Duration {
 }
 
 /// A git process from its start to its end, without anybody's configuration.
-async fn git(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Duration {
+async fn git(served: &Served, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Duration {
     let begun = Instant::now();
     let ended = Command::new("git")
         .args(arguments)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0")
+        .envs(served.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

@@ -1,21 +1,26 @@
-//! Repositories read through libgit2: a folder in place, or a server over HTTP(S) with one bare cache a repository.
+//! Repositories read through libgit2: a folder in place, or a server over http(s) or ssh with one bare cache a
+//! repository.
 //!
 //! Files are read out of the object database. It refuses to check out, to run a hook or filter, to follow a symbolic
-//! link or submodule of a tree, to follow a redirect to another host, and to send credentials (there are none yet; they
-//! belong in `git/fetch.rs`, where the connection is made).
+//! link or submodule of a tree, to follow a redirect, and to show credentials to any server but the base URL's.
 //!
 //! What it cannot do: libgit2 can be neither interrupted nor bounded in memory from inside its process. A caller always
-//! gets its answer in time, but the thread of a server that drips bytes stays until the server lets go, and a crafted
-//! pack can make it allocate a gigabyte. Against servers that are not ours it belongs in a process of its own.
+//! gets its answer in time, but over ssh the thread of a server that drips bytes stays until the server lets go, and a
+//! crafted pack can make it allocate a gigabyte. Against servers that are not ours it belongs in a process of its own.
 
+mod access;
 mod base;
 mod cache;
+mod credentials;
 mod export;
 mod failure;
 mod fetch;
 mod flights;
+mod http;
+mod known_hosts;
 mod publish;
 mod settings;
+mod ssh;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -29,12 +34,14 @@ use deploy_core::ports::{Resolved, SourceError, SourceRepository};
 use git2::{ErrorCode, Oid, Repository};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-pub use base::{BaseError, GitBase, HttpBase};
+pub use access::{AccessError, Flaw, GitAccess};
+pub use base::{BaseError, GitBase, RemoteBase};
 pub use publish::{PublishError, publish};
 
+use access::Access;
 use cache::Cache;
 use failure::Failure;
-use fetch::{Want, choose};
+use fetch::{Errand, Want, choose};
 use flights::{Doors, Flights};
 
 /// What [`GitRepositories`] is made from.
@@ -42,6 +49,8 @@ use flights::{Doors, Flights};
 pub struct GitConfig {
     /// Where repositories are.
     pub base: GitBase,
+    /// What opens the server, where it is one.
+    pub access: GitAccess,
     /// The branch when none is given.
     pub default_branch: Branch,
     /// Where caches are kept; of one process alone. Not touched for a base that is a folder.
@@ -92,6 +101,9 @@ pub enum GitConfigError {
     /// The cache folder is another process's.
     #[error("the git cache folder is in use by another process")]
     CacheInUse,
+    /// What should open the server does not.
+    #[error("the git server cannot be opened")]
+    Access(#[source] AccessError),
     /// libgit2 does not take its settings.
     #[error("libgit2 refuses its settings")]
     Settings(#[source] BoxError),
@@ -119,7 +131,11 @@ struct Shared {
 #[derive(Debug)]
 enum Place {
     Folder(PathBuf),
-    Remote { base: HttpBase, cache: Cache },
+    Remote {
+        base: RemoteBase,
+        access: Access,
+        cache: Cache,
+    },
 }
 
 impl GitRepositories {
@@ -127,6 +143,7 @@ impl GitRepositories {
     pub fn new(config: GitConfig) -> Result<Self, GitConfigError> {
         let GitConfig {
             base,
+            access,
             default_branch,
             cache,
             limits,
@@ -136,10 +153,14 @@ impl GitRepositories {
             .map_err(|e| GitConfigError::Settings(e.into()))?;
         let place = match base {
             GitBase::Folder(folder) => Place::Folder(folder),
-            GitBase::Http(base) => Place::Remote {
-                base,
-                cache: Cache::open(cache)?,
-            },
+            GitBase::Remote(base) => {
+                let opened = Cache::open(cache.clone())?;
+                Place::Remote {
+                    access: Access::open(base.clone(), &access, &cache).map_err(GitConfigError::Access)?,
+                    base,
+                    cache: opened,
+                }
+            }
         };
         let shared = Shared {
             place,
@@ -170,7 +191,7 @@ impl GitRepositories {
                     .reading(move || work(&base::open_in(&folder, &repository)?, oid))
                     .await;
             }
-            Place::Remote { base, cache } => (base, cache),
+            Place::Remote { base, cache, .. } => (base, cache),
         };
         let slot = cache.slot(&base.url_of(repository), repository);
         let again = (Arc::clone(&slot), Arc::clone(&work));
@@ -217,7 +238,7 @@ impl Shared {
         want: Want,
         doors: Doors<(RepositoryName, Want), Result<Resolved, Failure>>,
     ) -> Result<Resolved, Failure> {
-        let Place::Remote { base, cache } = &self.place else {
+        let Place::Remote { base, cache, .. } = &self.place else {
             return Err(Failure::CommitAbsent);
         };
         let url = base.url_of(&repository);
@@ -227,12 +248,22 @@ impl Shared {
         let permit = permit.map_err(Failure::unavailable)?;
         // Who comes from here on may ask about a push that this look no longer sees.
         drop(doors);
-        let limits = self.limits;
-        let default = self.default_branch.clone();
-        let deadline = Instant::now() + limits.timeout;
+        let deadline = Instant::now() + self.limits.timeout;
         let held: (OwnedMutexGuard<()>, OwnedSemaphorePermit) = (turn, permit);
+        let shared = Arc::clone(&self);
         blocking(held, move || {
-            fetch::look(&slot, &url, &want, &default, &limits, deadline)
+            let Place::Remote { access, .. } = &shared.place else {
+                return Err(Failure::CommitAbsent);
+            };
+            let errand = Errand {
+                url: &url,
+                access,
+                want: &want,
+                default: &shared.default_branch,
+                limits: &shared.limits,
+                deadline,
+            };
+            fetch::look(&slot, &errand)
         })
         .await
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories};
 use deploy_core::names::{CommitId, RepositoryName};
 use deploy_core::ports::{Resolved, SourceError, SourceRepository};
 use deploy_testkit::fixture::git::GitFolder;
@@ -40,6 +40,7 @@ impl Scene {
     fn git_within(&self, limits: GitLimits) -> GitRepositories {
         let config = GitConfig {
             base: GitBase::parse(&self.server.url(), false).unwrap(),
+            access: GitAccess::default(),
             default_branch: "master".parse().unwrap(),
             cache: self.cache.path().to_owned(),
             limits,
@@ -194,7 +195,8 @@ async fn repositories_do_not_wait_for_each_other() {
     scene.server.received(3).await;
     scene.server.behave(Behaviour::Serve);
     for caller in callers {
-        assert!(caller.await.unwrap().is_ok());
+        let answer = caller.await.unwrap();
+        assert!(answer.is_ok(), "{answer:?}");
     }
 }
 
@@ -307,7 +309,8 @@ async fn a_broken_cache_is_rebuilt() {
                 assert_eq!(scene.count(), (0, 0), "{damage}: what is resolved is readable");
             }
             scene.server.forget();
-            assert!(resolve(&git, "master").await.is_ok(), "{damage}");
+            let again = resolve(&git, "master").await;
+            assert!(again.is_ok(), "{damage}: {again:?}");
             assert_eq!(scene.count(), (1, 0), "{damage}: mended once");
         }
     }

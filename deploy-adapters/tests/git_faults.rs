@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories};
 use deploy_core::names::RepositoryName;
 use deploy_core::ports::{Resolved, SourceError, SourceRepository};
 use deploy_testkit::fixture::git::GitFolder;
@@ -60,16 +60,14 @@ fn within(timeout: Duration) -> GitLimits {
 }
 
 fn git_at(url: &str, cache: &Path, limits: GitLimits) -> GitRepositories {
-    // libgit2's own limit is the process's and that of the first instance: far away, so that a busy machine is never
-    // taken for a silent server. What ends a call here is its own limit.
-    let config = |base, timeout| GitConfig {
-        base,
+    let config = GitConfig {
+        base: GitBase::parse(url, false).unwrap(),
+        access: GitAccess::default(),
         default_branch: "master".parse().unwrap(),
         cache: cache.to_owned(),
-        limits: GitLimits { timeout, ..limits },
+        limits,
     };
-    GitRepositories::new(config(GitBase::Folder(cache.to_owned()), BOUND)).unwrap();
-    GitRepositories::new(config(GitBase::parse(url, false).unwrap(), limits.timeout)).unwrap()
+    GitRepositories::new(config).unwrap()
 }
 
 fn demo() -> RepositoryName {
@@ -94,6 +92,7 @@ fn kind(answer: &Result<Resolved, SourceError>) -> &'static str {
         Err(SourceError::TooLarge { .. }) => "too large",
         Err(SourceError::Timeout) => "timeout",
         Err(SourceError::Answer(_)) => "answer",
+        Err(SourceError::Refused { .. }) => "refused",
         Err(SourceError::Unavailable(_)) => "unavailable",
     }
 }
@@ -188,7 +187,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     let scene = Scene::new(Behaviour::Redirect(target)).await;
     let git = scene.git();
     let got = git.resolve(&demo(), None).await;
-    assert_eq!(kind(&got), "answer", "{got:?}");
+    assert_eq!(kind(&got), "refused", "{got:?}");
     assert_eq!(elsewhere.server.requests(), []);
 
     // Nor once the repository is known and cached.
@@ -196,7 +195,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     assert_eq!(kind(&git.resolve(&demo(), None).await), "resolved");
     let target = elsewhere.server.url().replace("127.0.0.1", "localhost");
     scene.server.behave(Behaviour::Redirect(target));
-    assert_eq!(kind(&git.resolve(&demo(), None).await), "answer");
+    assert_eq!(kind(&git.resolve(&demo(), None).await), "refused");
     assert_eq!(elsewhere.server.requests(), []);
 }
 
@@ -230,6 +229,21 @@ async fn a_pack_above_the_limit_is_cut_off_and_leaves_nothing() {
     drop(git);
     let git = scene.git_within(limits(4 << 20));
     assert_eq!(kind(&git.resolve(&demo(), None).await), "resolved");
+}
+
+#[tokio::test]
+async fn a_list_of_references_without_end_is_cut_off() {
+    let mut body = b"001e# service=git-upload-pack\n0000".to_vec();
+    while body.len() < 33 << 20 {
+        let line = format!("{} refs/heads/{:010}\n", "1".repeat(40), body.len());
+        body.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
+    }
+    let scene = Scene::new(answer(200, "application/x-git-upload-pack-advertisement", &body)).await;
+    let got = scene
+        .git_within(within(Duration::from_secs(60)))
+        .resolve(&demo(), None)
+        .await;
+    assert_eq!(kind(&got), "answer", "{got:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use deploy_adapters::git::{GitBase, GitConfig, GitLimits, GitRepositories, publish};
+use deploy_adapters::git::{GitAccess, GitBase, GitConfig, GitLimits, GitRepositories, publish};
 use deploy_core::names::{CommitId, RepositoryName};
 use deploy_core::ports::{SourceError, SourceRepository};
 use deploy_testkit::contract;
@@ -16,6 +16,7 @@ use deploy_testkit::fixture::tree::file;
 fn git_in(base: GitBase, cache: &std::path::Path, limits: GitLimits) -> GitRepositories {
     let config = GitConfig {
         base,
+        access: GitAccess::default(),
         default_branch: "master".parse().unwrap(),
         cache: cache.to_owned(),
         limits,

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use deploy_adapters::git::{self, GitConfig, GitLimits, GitRepositories};
 use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
+use deploy_adapters::git::{self, GitAccess, GitConfig, GitLimits, GitRepositories};
 use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
@@ -233,10 +233,17 @@ fn repositories(config: &Config) -> Result<Arc<dyn SourceRepository>, Stop> {
         max_bytes: usize::try_from(config.git.git_max_bytes).unwrap_or(usize::MAX),
         ..GitLimits::default()
     };
+    let access = GitAccess {
+        ca_file: config.git.git_ca_file.clone(),
+        credentials_file: config.git.git_credentials_file.clone(),
+        ssh_key: config.git.git_ssh_key.clone(),
+        known_hosts: config.git.git_known_hosts.clone(),
+    };
     let default_branch = config.git.default_branch.clone();
     let cache = config.storage.data_dir.join("git-cache");
     let repositories = GitRepositories::new(GitConfig {
         base,
+        access,
         default_branch,
         cache,
         limits,

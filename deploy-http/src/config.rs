@@ -2,6 +2,7 @@
 //! what this build does: a flag without effect would be a promise that nobody keeps. docs/configuration.md is held to
 //! it by a test.
 
+mod git;
 mod git_base;
 mod listen;
 mod tokens;
@@ -11,11 +12,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use deploy_core::names::Branch;
 
+pub use git::Git;
 pub use git_base::GitBase;
 pub use listen::Listen;
 pub use tokens::Tokens;
@@ -70,32 +70,6 @@ pub struct Demo {
     pub once: bool,
     #[command(flatten)]
     pub config: Config,
-}
-
-/// Where manifests and code come from.
-#[derive(Debug, Args)]
-#[allow(missing_docs, reason = "the fields' help says it")]
-pub struct Git {
-    /// What a repository's name is joined to: https://host/path/, or file:///folder [default: git in the data dir]
-    #[arg(long, env = "DEPLOY_GIT_BASE_URL", value_name = "URL")]
-    pub git_base_url: Option<GitBase>,
-    /// Allows http:// to a host that is not this machine
-    #[arg(long, env = "DEPLOY_GIT_ALLOW_HTTP", value_parser = BoolishValueParser::new())]
-    pub git_allow_http: bool,
-    /// How long git may take for one request
-    #[arg(long, env = "DEPLOY_GIT_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
-    pub git_timeout: Duration,
-    /// The most that is fetched of one repository
-    #[arg(long, env = "DEPLOY_GIT_MAX_BYTES", value_name = "SIZE", default_value = "256MiB", value_parser = size)]
-    pub git_max_bytes: u64,
-    /// The branch when none is given
-    #[arg(
-        long,
-        env = "DEPLOY_DEFAULT_BRANCH",
-        value_name = "NAME",
-        default_value = "master"
-    )]
-    pub default_branch: Branch,
 }
 
 /// Where state is kept.
@@ -299,13 +273,7 @@ impl Config {
         self.tokens.check()?;
         self.listen
             .check(self.cluster.cluster, self.tokens.believe_any())?;
-        match &self.git.git_base_url {
-            Some(base) if base.is_plain_http_elsewhere() && !self.git.git_allow_http => Err(Stop::wrong(
-                "--git-base-url is http:// to another machine, where anyone on the way can change what is deployed; \
-                 use https://, or say --git-allow-http",
-            )),
-            _ => Ok(()),
-        }
+        self.git.check()
     }
 }
 

@@ -4,4 +4,8 @@
 pub mod git;
 #[cfg(feature = "git-http")]
 pub mod git_http;
+#[cfg(feature = "git-http")]
+pub mod sshd;
+#[cfg(feature = "git-http")]
+pub mod tls;
 pub mod tree;

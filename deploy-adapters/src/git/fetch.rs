@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::time::Instant;
 
 use deploy_core::names::{Branch, CommitId};
@@ -14,8 +13,9 @@ use git2::{
 };
 
 use super::GitLimits;
+use super::access::{Access, Conversation};
 use super::cache::{Generation, Slot};
-use super::failure::Failure;
+use super::failure::{Failure, Verdict};
 
 /// References whose names are not UTF-8 and that are passed over; more and the remote is refused.
 const MAX_UNREADABLE: usize = 64;
@@ -134,19 +134,23 @@ fn choose_commit<'a>(
     }))
 }
 
+/// What is to be brought, from where.
+#[derive(Debug)]
+pub(super) struct Errand<'a> {
+    pub(super) url: &'a str,
+    pub(super) access: &'a Access,
+    pub(super) want: &'a Want,
+    pub(super) default: &'a Branch,
+    pub(super) limits: &'a GitLimits,
+    pub(super) deadline: Instant,
+}
+
 /// Looks at the remote and fetches what is wanted unless the cache has it. A broken cache is begun anew, once.
-pub(super) fn look(
-    slot: &Slot,
-    url: &str,
-    want: &Want,
-    default: &Branch,
-    limits: &GitLimits,
-    deadline: Instant,
-) -> Result<Resolved, Failure> {
+pub(super) fn look(slot: &Slot, errand: &Errand<'_>) -> Result<Resolved, Failure> {
     let mut begun_anew = false;
     loop {
-        let generation = slot.begin(limits)?;
-        let answer = attempt(slot, &generation, url, want, default, limits, deadline);
+        let generation = slot.begin(errand.limits)?;
+        let answer = attempt(slot, &generation, errand);
         if answer.is_err() && generation.is_empty() {
             // Nothing is kept of a repository that gave nothing.
             slot.retire(&generation)?;
@@ -165,18 +169,25 @@ pub(super) fn look(
     }
 }
 
-fn attempt(
-    slot: &Slot,
-    generation: &Generation,
-    url: &str,
-    want: &Want,
-    default: &Branch,
-    limits: &GitLimits,
-    deadline: Instant,
-) -> Result<Resolved, Failure> {
+fn attempt(slot: &Slot, generation: &Generation, errand: &Errand<'_>) -> Result<Resolved, Failure> {
+    let Errand {
+        url,
+        access,
+        want,
+        default,
+        limits,
+        deadline,
+    } = *errand;
     let repository = generation.open()?;
     let mut remote = repository.remote_anonymous(url).map_err(Failure::answer)?;
-    let watch = Watch::new(deadline, limits.max_bytes);
+    let verdict = Verdict::default();
+    let conversation = access.converse(deadline, &verdict);
+    let watch = Watch {
+        deadline,
+        max_bytes: limits.max_bytes,
+        verdict,
+        conversation: &conversation,
+    };
     let connected = remote.connect_auth(Direction::Fetch, Some(watch.callbacks()), None);
     let mut connection = connected.map_err(|e| watch.failure(&e))?;
     let unreadable = RefCell::new(0);
@@ -210,7 +221,7 @@ fn download(
     connection: &mut RemoteConnection<'_, '_, '_>,
     repository: &Repository,
     chosen: &Chosen,
-    watch: &Watch,
+    watch: &Watch<'_>,
 ) -> Result<(), Failure> {
     let (source, kept_as) = match chosen {
         Chosen::Branch { branch, .. } => (format!("refs/heads/{branch}"), branch.to_string()),
@@ -260,21 +271,14 @@ fn readable<'a>(head: &'a RemoteHead<'_>, unreadable: &RefCell<usize>) -> Option
 }
 
 /// Cuts a transfer off at the deadline or the size limit, and remembers which it was.
-struct Watch {
+struct Watch<'c> {
     deadline: Instant,
     max_bytes: usize,
-    cut: Rc<RefCell<Option<Failure>>>,
+    verdict: Verdict,
+    conversation: &'c Conversation,
 }
 
-impl Watch {
-    fn new(deadline: Instant, max_bytes: usize) -> Self {
-        Self {
-            deadline,
-            max_bytes,
-            cut: Rc::default(),
-        }
-    }
-
+impl Watch<'_> {
     fn callbacks<'a>(&self) -> RemoteCallbacks<'a> {
         let (deadline, max_bytes) = (self.deadline, self.max_bytes);
         let judge = move |received: usize| {
@@ -284,18 +288,21 @@ impl Watch {
                 (Instant::now() >= deadline).then_some(Failure::Timeout)
             }
         };
-        let go_on = |cut: &Rc<RefCell<Option<Failure>>>, failure: Option<Failure>| {
-            let goes_on = failure.is_none();
-            if !goes_on {
-                *cut.borrow_mut() = failure;
+        let go_on = |verdict: &Verdict, failure: Option<Failure>| match failure {
+            None => true,
+            Some(failure) => {
+                verdict.record(failure);
+                false
             }
-            goes_on
         };
         let mut callbacks = RemoteCallbacks::new();
-        let cut = Rc::clone(&self.cut);
-        callbacks.transfer_progress(move |progress| go_on(&cut, judge(progress.received_bytes())));
-        let cut = Rc::clone(&self.cut);
-        callbacks.sideband_progress(move |_| go_on(&cut, judge(0)));
+        let verdict = self.verdict.clone();
+        callbacks.transfer_progress(move |progress| go_on(&verdict, judge(progress.received_bytes())));
+        let verdict = self.verdict.clone();
+        callbacks.sideband_progress(move |_| go_on(&verdict, judge(0)));
+        if let Conversation::Ssh(conversation) = self.conversation {
+            conversation.answer_in(&mut callbacks);
+        }
         callbacks
     }
 
@@ -309,8 +316,7 @@ impl Watch {
 
     /// What an error of the conversation means.
     fn failure(&self, error: &git2::Error) -> Failure {
-        let cut = self.cut.borrow_mut().take();
-        cut.unwrap_or_else(|| Failure::of_remote(error))
+        self.verdict.take().unwrap_or_else(|| Failure::of_remote(error))
     }
 }
 

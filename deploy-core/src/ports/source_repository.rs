@@ -92,6 +92,16 @@ pub enum SourceError {
     /// The remote answered something that is no repository.
     #[error("git answered something that is no repository")]
     Answer(#[source] BoxError),
+    /// The git server and this one do not accept each other: a certificate, a host key, credentials, a redirect. Trying
+    /// again does not help, the operator has to act.
+    #[error("{why}")]
+    Refused {
+        /// Which of them, in words that hold nothing of the conversation.
+        why: &'static str,
+        /// More, for the log; no secret either.
+        #[source]
+        cause: BoxError,
+    },
     /// It cannot be told now.
     #[error("git cannot be reached")]
     Unavailable(#[source] BoxError),

@@ -112,6 +112,7 @@ pub(super) fn explain(error: SourceError, kind: DocumentKind) -> Error {
             "git answered something that is no repository",
         )
         .because(source),
+        SourceError::Refused { why, cause } => Error::new(ErrorCode::GitAnswer, why).because(cause),
         SourceError::Unavailable(source) => {
             Error::new(ErrorCode::GitUnavailable, "git cannot be reached now")
                 .retry_after(retry)

@@ -90,7 +90,38 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         ),
         ("--listen nonsense", "--listen <ADDR>"),
         ("--git-base-url http://git.example/", "--git-allow-http"),
-        ("--git-base-url https://u:p@git.example/", "a base holds no user"),
+        (
+            "--git-base-url https://u:p@git.example/",
+            "a base holds no password",
+        ),
+        ("--git-base-url https://u@git.example/", "a base holds no user"),
+        ("--git-base-url git@git.example:team", "ssh://git@host/path/"),
+        (
+            "--git-base-url http://git.example/ --git-allow-http --git-credentials-file /f",
+            "never sent over http://",
+        ),
+        ("--git-credentials-file /f", "is for an https:// server"),
+        (
+            "--git-base-url ssh://git.example/ --git-ssh-key /k --git-known-hosts /h --git-credentials-file /f",
+            "is for an https:// server",
+        ),
+        (
+            "--git-base-url http://127.0.0.1/ --git-ca-file /f",
+            "--git-ca-file is for",
+        ),
+        (
+            "--git-base-url https://git.example/ --git-ssh-key /k",
+            "for an ssh:// server",
+        ),
+        ("--git-known-hosts /h", "for an ssh:// server"),
+        (
+            "--git-base-url ssh://git.example/ --git-known-hosts /h",
+            "needs --git-ssh-key",
+        ),
+        (
+            "--git-base-url ssh://git.example/ --git-ssh-key /k",
+            "ssh-keyscan HOST",
+        ),
         ("--database postgres://x", "a database is sqlite:FILE"),
         ("--header-timeout 0s", "it cannot be zero"),
         ("--max-connections 0", "--max-connections"),
@@ -140,8 +171,24 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         "--jwt-secret-file /s",
         "--jwt-secret-file /s --jwt-issuer i --jwt-leeway 0s",
         "--jwt-jwks /k --jwt-issuer https://i.example/ --jwt-audience deploy --jwt-leeway 5m",
+        "--git-base-url http://127.0.0.1/ --git-credentials-file /f",
+        "--git-base-url https://git.example/ --git-credentials-file /f --git-ca-file /c",
+        "--git-base-url ssh://git.example/ --git-ssh-key /k --git-known-hosts /h",
     ] {
         assert!(parsed(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_without_being_shown() {
+    for url in [
+        "https://u:canary@git.example/",
+        "https://canary@git.example/",
+        "ssh://git:canary@git.example/",
+        "canary:canary@git.example:team",
+    ] {
+        let stop = parsed(&format!("--git-base-url {url}")).unwrap_err();
+        assert!(!stop.text.contains("canary"), "{}", stop.text);
     }
 }
 

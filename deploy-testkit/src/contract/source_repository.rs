@@ -263,13 +263,22 @@ impl Subject<'_> {
         let entries = [
             file("task/code", "x"),
             symlink("linked/code", "../task"),
+            submodule("module/code"),
+            symlink("manifest/manifest.json", "../other/x"),
+            submodule("modules/manifest.json"),
             file("other/x", "x"),
         ];
         let commit = self.resolved("export-no", &entries).await;
         let to = tempfile::tempdir().expect("a temporary folder can be made");
-        for directory in ["task", "linked"] {
+        for directory in ["task", "linked", "module"] {
             let answer = self
                 .export("export-no", &commit, directory, "code", to.path())
+                .await;
+            assert!(matches!(answer, Err(SourceError::NotAFile { .. })), "{answer:?}");
+        }
+        for directory in ["manifest", "modules"] {
+            let answer = self
+                .read("export-no", &commit, directory, "manifest.json", 100)
                 .await;
             assert!(matches!(answer, Err(SourceError::NotAFile { .. })), "{answer:?}");
         }
