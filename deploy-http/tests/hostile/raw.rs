@@ -127,7 +127,7 @@ async fn bytes_that_are_no_request_are_answered_with_4xx_or_an_end_and_change_no
     assert!(entries.len() >= 100, "{}", entries.len());
     let listening = Listening::start().await;
     let before = listening.server.calls();
-    let all: Vec<Vec<u8>> = entries.iter().map(|entry| entry.bytes.bytes()).collect();
+    let all: Vec<Vec<u8>> = entries.iter().map(|entry| entry.bytes.bytes().to_vec()).collect();
     let answers = listening.exchange_all(&all).await;
     let mut failures = Vec::new();
     for ((entry, bytes), answer) in entries.iter().zip(&all).zip(answers) {
