@@ -20,11 +20,11 @@ use crate::server::Server;
 const REQUESTS: &str = include_str!("bad_requests.json");
 
 /// How long headers and bodies may take here: long enough for any that is sent whole, on any machine.
-const SHORT: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_secs(4);
 /// Reached only where a connection is never ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many connections are open at a time.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 200;
 
 /// A server behind a listener.
 pub struct Listening {
