@@ -81,14 +81,8 @@ pub struct Answer {
 }
 
 impl Server {
-    /// A server whose bodies may take that long, which believes the Identity header of this machine and no token.
+    /// A server whose bodies may take that long, with one task, one run, one work and one template of each kind.
     pub async fn start(body_time: Duration) -> Self {
-        Self::behind(gate(body_time)).await
-    }
-
-    /// A server behind that gate, with one task, one run, one template and one load of each kind. The gate lets
-    /// `ada@example.com` of this machine do all that.
-    pub async fn behind(gate: Gate) -> Self {
         let world = World::automatic();
         let manifest = json!({"name": "ok", "type": "job", "image": "registry.example/ok:1"}).to_string();
         world.put_manifest("demo", "ok", manifest.as_bytes());
@@ -117,7 +111,7 @@ impl Server {
             deployer,
             drain: CancellationToken::new(),
         };
-        let edge = Arc::new(Edge::new(gate, services, TaskTracker::new()));
+        let edge = Arc::new(Edge::new(gate(body_time), services, TaskTracker::new()));
         let mut server = Self {
             edge,
             world,
@@ -164,16 +158,7 @@ impl Server {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<deploy_core::error::BoxError>,
     {
-        self.answer_between(ends(), request).await
-    }
-
-    /// Answers a request on a connection of those ends.
-    pub async fn answer_between<B>(&self, ends: Ends, request: Request<B>) -> Answer
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<deploy_core::error::BoxError>,
-    {
-        let (parts, body) = self.edge.answer(ends, request).await.into_parts();
+        let (parts, body) = self.edge.answer(ends(), request).await.into_parts();
         Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
