@@ -239,6 +239,39 @@ const ARGUMENTS: &[&[&str]] = &[
     &["https://ada:planted-canary@git.example/x/"],
     &["check", "x", "https://ada:planted-canary@git.example/x/"],
     &["--policy", "{file}"],
+    &["--allowed-origin", "https://ada:planted-canary@app.example"],
+    &["--allowed-origin", "planted-canary"],
+    &["--external-prefix", "planted-canary"],
+    &["--listen-external", "ada:planted-canary@127.0.0.1:0"],
+    &["--jwt-leeway", "planted-canary"],
+    &["--jwt-secret-file", "{file}"],
+    &["--jwt-jwks", "{file}"],
+    &["--jwt-jwks", "https://ada:planted-canary@id.example/keys"],
+    &[
+        "--git-base-url",
+        "https://git.example/x/",
+        "--git-credentials-file",
+        "{file}",
+    ],
+    &[
+        "--git-base-url",
+        "ssh://git@git.example/x/",
+        "--git-ssh-key",
+        "{file}",
+    ],
+    &[
+        "--git-base-url",
+        "ssh://git@git.example/x/",
+        "--git-known-hosts",
+        "{file}",
+    ],
+    &["--git-base-url", "ssh://git:planted-canary@git.example/x/"],
+    &[
+        "--git-base-url",
+        "https://git.example/x/",
+        "--git-ca-file",
+        "{file}",
+    ],
 ];
 
 /// Files with a secret where something else should stand.
@@ -248,6 +281,13 @@ const FILES: &[&str] = &[
     r#"{"rules": ["#,
     "{\"rules\": [{\"effect\": \"allow\", \"identities\": [\"planted-canary\0",
     r#"{"rules": [], "rules": ["planted-canary"]}"#,
+    r#"{"keys": [{"kty": "oct", "k": "planted-canary"}]}"#,
+    r#"{"keys": [{"kty": "RSA", "kid": "1", "n": "planted-canary", "e": "AQAB", "d": "planted-canary"}]}"#,
+    "https://ada:planted-canary@other.example",
+    "https://ada:planted-canary@git.example\nada planted-canary",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted-canary\n-----END OPENSSH PRIVATE KEY-----\n",
+    "-----BEGIN CERTIFICATE-----\nplanted-canary\n-----END CERTIFICATE-----\n",
+    "git.example ssh-ed25519 planted-canary",
 ];
 
 /// A variable of the environment, and what is in it.
@@ -257,14 +297,14 @@ type Variable<'a> = (&'a str, &'a str);
 fn no_secret_of_the_command_line_or_the_environment_is_said_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut lines: Vec<(Vec<String>, Option<Variable<'_>>)> = Vec::new();
-    for arguments in ARGUMENTS {
+    for (line, arguments) in ARGUMENTS.iter().enumerate() {
         let files = if arguments.contains(&"{file}") {
             FILES
         } else {
             &FILES[..1]
         };
         for (index, content) in files.iter().enumerate() {
-            let file = folder.path().join(index.to_string());
+            let file = folder.path().join(format!("{line}-{index}"));
             std::fs::write(&file, content).unwrap();
             let line = arguments
                 .iter()

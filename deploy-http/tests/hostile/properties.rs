@@ -275,7 +275,10 @@ proptest! {
             prop_assert!(written == text || written == format!("{text}/"), "{written} {text}");
             if !text.starts_with("file://") {
                 let authority = text.split('/').nth(2).unwrap_or_default();
-                prop_assert!(!authority.contains('@') && !text.contains(['?', '#']), "{text}");
+                // A user has a place in ssh alone, and a password in none.
+                let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+                prop_assert!(user.is_empty() || text.starts_with("ssh://") && !user.contains(':'), "{text}");
+                prop_assert!(!text.contains(['?', '#']), "{text}");
             }
         }
     }
@@ -291,6 +294,7 @@ proptest! {
             "--listen", "--trust-identity", "--protect-reads", "--git-base-url", "--git-timeout", "--git-max-bytes",
             "--default-branch", "--database", "--cluster", "--job-retention", "--max-body", "--max-connections",
             "--header-timeout", "--body-timeout", "--drain", "--log", "--log-format",
+            "--listen-external", "--external-prefix", "--allowed-origin", "--jwt-leeway",
         ]),
         value in "(|[0-9]{1,25}(ms|s|m|h|d|B|KiB|MiB|GiB|)|sqlite:[a-z]{0,3}|127.0.0.1:[0-9]{0,6}|https://[a-z@:]{0,12}/|\\PC{0,20})",
     ) {
