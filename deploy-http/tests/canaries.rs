@@ -20,6 +20,8 @@
 mod corpus;
 #[path = "hostile/requests.rs"]
 mod requests;
+#[path = "hostile/secret_documents.rs"]
+mod secret_documents;
 #[path = "hostile/server.rs"]
 mod server;
 
@@ -37,6 +39,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::corpus::{Corpus, Part};
 use crate::requests::{Draft, Encoding, Escaping};
+use crate::secret_documents::documents;
 use crate::server::Server;
 
 /// It begins every secret; what follows says where it was put.
@@ -79,84 +82,6 @@ static LOG: LazyLock<Captured> = LazyLock::new(|| {
     subscriber.with_writer(captured.clone()).init();
     captured
 });
-
-/// Documents with a secret in them, and what is wrong with each.
-fn documents() -> Vec<String> {
-    let secret = |place: &str| format!("{CANARY}-{place}");
-    let manifest = |change: serde_json::Value| {
-        let mut document = json!({"name": "x", "type": "job", "image": "registry.example/x:1"});
-        document
-            .as_object_mut()
-            .unwrap()
-            .extend(change.as_object().unwrap().clone());
-        document.to_string()
-    };
-    let env = |value: serde_json::Value| manifest(json!({"env": value}));
-    let step = |env: serde_json::Value, more: serde_json::Value| {
-        let mut task = json!({"name": "a", "namespacetask": "demo/ok", "env": env});
-        task.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({"name": "p", "tasks": [task]}).to_string()
-    };
-    let good = env(json!([{"name": "PASSWORD", "value": secret("env")}]));
-    vec![
-        // Accepted: it is stored and run, and shown nowhere.
-        good.clone(),
-        manifest(json!({"cmd": ["run", secret("argument")], "env": [{"name": "A", "value": secret("env")}]})),
-        step(json!([{"name": "PASSWORD", "value": secret("step")}]), json!({})),
-        // Refused for something beside the secret.
-        manifest(json!({"type": "pod", "env": [{"name": "A", "value": secret("beside")}]})),
-        manifest(json!({"cmd": ["run", secret("argument"), 7]})),
-        step(
-            json!([{"name": "A", "value": secret("step")}]),
-            json!({"run-if-error": "yes"}),
-        ),
-        step(
-            json!([{"name": "A", "value": secret("step")}]),
-            json!({"dependance": ["nobody"]}),
-        ),
-        step(
-            json!([{"name": "A", "value": secret("step")}]),
-            json!({"namespacetask": "demo/absent"}),
-        ),
-        // Refused for the secret itself, or for where it stands.
-        env(json!([{"name": "A", "value": format!("{}\0", secret("nul"))}])),
-        env(json!([{"name": "A", "value": {"password": secret("object")}}])),
-        env(json!([{"name": "A", "value": [secret("array")]}])),
-        env(json!([{"name": format!("A={}", secret("assignment")), "value": "v"}])),
-        env(json!({"PASSWORD": secret("map")})),
-        env(json!([secret("string")])),
-        env(json!(secret("text"))),
-        env(json!([{"name": "A", "secret": secret("reference")}])),
-        env(json!([{"name": "A", "secret": {"name": secret("Upper"), "key": "k"}}])),
-        manifest(json!({"image": format!("https://ada:{}@registry.example/x", secret("image"))})),
-        manifest(json!({"schedule": secret("schedule")})),
-        manifest(json!({"timezone": secret("timezone")})),
-        manifest(json!({"memory-limit": secret("quantity")})),
-        manifest(json!({"published": {"prefix": secret("prefix")}})),
-        manifest(json!({"name": format!("{}_", secret("name"))})),
-        manifest(json!({"type": secret("type")})),
-        manifest(json!({"replicas": secret("replicas")})),
-        manifest(json!({"password": secret("unknown")})),
-        step(
-            json!([]),
-            json!({"namespacetask": format!("https://ada:{}@git.example/x", secret("repository"))}),
-        ),
-        step(json!([]), json!({"password": secret("unknown")})),
-        json!({"name": format!("{}\n", secret("pipeline")), "tasks": []}).to_string(),
-        // No document at all.
-        good.replace('}', ""),
-        good.replacen("\"name\"", "name", 1),
-        good.replacen("\"value\":", "\"value\":\"x\",\"value\":", 1),
-        format!("{good}{good}"),
-        format!("\u{feff}{good}"),
-        format!("PASSWORD={}", secret("dotenv")),
-        format!("\"{}\\ud800\"", secret("surrogate")),
-        secret("alone"),
-        format!("[{}{}", "[".repeat(40), secret("deep")),
-    ]
-}
 
 /// Every good request with a secret in one place of it that is none of a document's.
 fn requests(corpus: &Corpus, server: &Server) -> Vec<Draft> {
@@ -314,6 +239,39 @@ const ARGUMENTS: &[&[&str]] = &[
     &["https://ada:planted-canary@git.example/x/"],
     &["check", "x", "https://ada:planted-canary@git.example/x/"],
     &["--policy", "{file}"],
+    &["--allowed-origin", "https://ada:planted-canary@app.example"],
+    &["--allowed-origin", "planted-canary"],
+    &["--external-prefix", "planted-canary"],
+    &["--listen-external", "ada:planted-canary@127.0.0.1:0"],
+    &["--jwt-leeway", "planted-canary"],
+    &["--jwt-secret-file", "{file}"],
+    &["--jwt-jwks", "{file}"],
+    &["--jwt-jwks", "https://ada:planted-canary@id.example/keys"],
+    &[
+        "--git-base-url",
+        "https://git.example/x/",
+        "--git-credentials-file",
+        "{file}",
+    ],
+    &[
+        "--git-base-url",
+        "ssh://git@git.example/x/",
+        "--git-ssh-key",
+        "{file}",
+    ],
+    &[
+        "--git-base-url",
+        "ssh://git@git.example/x/",
+        "--git-known-hosts",
+        "{file}",
+    ],
+    &["--git-base-url", "ssh://git:planted-canary@git.example/x/"],
+    &[
+        "--git-base-url",
+        "https://git.example/x/",
+        "--git-ca-file",
+        "{file}",
+    ],
 ];
 
 /// Files with a secret where something else should stand.
@@ -323,20 +281,30 @@ const FILES: &[&str] = &[
     r#"{"rules": ["#,
     "{\"rules\": [{\"effect\": \"allow\", \"identities\": [\"planted-canary\0",
     r#"{"rules": [], "rules": ["planted-canary"]}"#,
+    r#"{"keys": [{"kty": "oct", "k": "planted-canary"}]}"#,
+    r#"{"keys": [{"kty": "RSA", "kid": "1", "n": "planted-canary", "e": "AQAB", "d": "planted-canary"}]}"#,
+    "https://ada:planted-canary@other.example",
+    "https://ada:planted-canary@git.example\nada planted-canary",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted-canary\n-----END OPENSSH PRIVATE KEY-----\n",
+    "-----BEGIN CERTIFICATE-----\nplanted-canary\n-----END CERTIFICATE-----\n",
+    "git.example ssh-ed25519 planted-canary",
 ];
+
+/// A variable of the environment, and what is in it.
+type Variable<'a> = (&'a str, &'a str);
 
 #[test]
 fn no_secret_of_the_command_line_or_the_environment_is_said_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let mut lines: Vec<(Vec<String>, Option<(&str, &str)>)> = Vec::new();
-    for arguments in ARGUMENTS {
+    let mut lines: Vec<(Vec<String>, Option<Variable<'_>>)> = Vec::new();
+    for (line, arguments) in ARGUMENTS.iter().enumerate() {
         let files = if arguments.contains(&"{file}") {
             FILES
         } else {
             &FILES[..1]
         };
         for (index, content) in files.iter().enumerate() {
-            let file = folder.path().join(index.to_string());
+            let file = folder.path().join(format!("{line}-{index}"));
             std::fs::write(&file, content).unwrap();
             let line = arguments
                 .iter()

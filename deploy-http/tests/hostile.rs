@@ -7,13 +7,16 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    dead_code,
     unreachable_pub,
     missing_docs,
-    reason = "a test fails by panicking, and says how much it has sent"
+    reason = "a test fails by panicking, and says how much it has sent; some of what is here is used by tests/canaries.rs"
 )]
 
 #[path = "hostile/corpus.rs"]
 mod corpus;
+#[path = "hostile/edge_properties.rs"]
+mod edge_properties;
 #[path = "hostile/forms.rs"]
 mod forms;
 #[path = "hostile/headers.rs"]

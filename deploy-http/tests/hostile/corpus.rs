@@ -57,15 +57,24 @@ pub struct Entry {
 
 /// Text, or bytes that are none.
 #[derive(Debug, Deserialize)]
+#[serde(from = "Written")]
+pub struct Text(Vec<u8>);
+
+impl Text {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// How it stands in the data.
+#[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-pub enum Text {
-    /// As it stands.
+enum Written {
+    /// As it is.
     Plain(String),
     /// In hexadecimal.
-    Bytes {
-        /// The digits.
-        hex: String,
-    },
+    Bytes { hex: String },
     /// The same again and again; `{n}` is the number of the time, `{next}` that of the next, the last being followed by
     /// the first.
     Long {
@@ -78,6 +87,36 @@ pub enum Text {
         #[serde(default)]
         after: String,
     },
+}
+
+impl From<Written> for Text {
+    fn from(written: Written) -> Self {
+        Self(match written {
+            Written::Plain(text) => text.into_bytes(),
+            Written::Bytes { hex } => (0..hex.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                .collect(),
+            Written::Long {
+                before,
+                repeat,
+                between,
+                times,
+                after,
+            } => {
+                let numbered = |n: usize| {
+                    let next = ((n + 1) % times).to_string();
+                    repeat.replace("{n}", &n.to_string()).replace("{next}", &next)
+                };
+                let middle = if repeat.contains("{n}") || !between.is_empty() {
+                    (0..times).map(numbered).collect::<Vec<_>>().join(&between)
+                } else {
+                    repeat.repeat(times)
+                };
+                format!("{before}{middle}{after}").into_bytes()
+            }
+        })
+    }
 }
 
 /// A part of a request.
@@ -176,33 +215,6 @@ impl Entry {
             Part::Form => false,
         };
         self.only.is_none_or(|only| only == part) && (!self.raw || raw_fits)
-    }
-}
-
-impl Text {
-    /// The bytes it stands for.
-    pub fn bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Plain(text) => text.clone().into_bytes(),
-            Self::Bytes { hex } => (0..hex.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-                .collect(),
-            Self::Long {
-                before,
-                repeat,
-                between,
-                times,
-                after,
-            } => {
-                let numbered = |n: usize| {
-                    let next = ((n + 1) % times).to_string();
-                    repeat.replace("{n}", &n.to_string()).replace("{next}", &next)
-                };
-                let all: Vec<String> = (0..*times).map(numbered).collect();
-                format!("{before}{}{after}", all.join(between)).into_bytes()
-            }
-        }
     }
 }
 

@@ -47,8 +47,8 @@ async fn a_body_that_is_no_form_is_refused_on_every_route_before_anything_outsid
             let mut draft = Draft::good(&corpus, &server, route);
             draft.verb = Method::POST;
             let field = route.form.first().map_or("nobody", |field| field.name);
-            draft = draft.with_body(filled(&body, field));
-            if let Some(content_type) = &content_type {
+            draft = draft.with_body(filled(body, field));
+            if let Some(content_type) = content_type {
                 draft = draft.with_header("content-type", content_type);
             }
             if let Some(encoding) = &entry.encoding {
@@ -73,7 +73,7 @@ async fn a_body_that_is_no_form_is_refused_on_every_route_before_anything_outsid
                 }
                 Ok(code == "-")
             });
-            let content_type = content_type.as_deref().map(short);
+            let content_type = content_type.map(short);
             let what = format!("{} ({content_type:?})", entry.why);
             if report.add(&what, route.path, &answer, judged) == Some(true) {
                 server.settle().await;

@@ -4,7 +4,7 @@
 //! - by themselves: `Query::parse`, `Form::read` in both encodings, `percent_decoded`, `urlencoded`, `shown`, the cursors
 //!   of the five lists, the router with `normalized` and `segment`, `GitBase`, and `config::parse` with the values of its
 //!   flags: durations, sizes, addresses, the database, the log's filter;
-//! - through the whole edge, because what matters is what becomes of the request: `Accept`, `If-None-Match`, the cookie,
+//! - through the whole edge, in edge_properties.rs, because what matters is what becomes of the request: `Accept`, `If-None-Match`, the cookie,
 //!   `Authorization`, `Identity`, `Host`, `X-Request-Id`, `Content-Type`, `Content-Encoding`, and the path.
 //!
 //! Those of the core are listed in deploy-core/tests/name_properties.rs.
@@ -27,15 +27,12 @@ use deploy_http::routes::{Field, TABLE};
 use deploy_http::text::{percent_decoded, shown, urlencoded};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Request, Uri};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tokio::runtime::Runtime;
 
-use crate::judge::{Judge, problem};
 use crate::requests::encoded;
-use crate::server::Server;
 
 /// What stands in what is refused, and must stand in no reason.
 const CANARY: &str = "c4n4ry";
@@ -54,7 +51,8 @@ const LIMITS: BodyLimits = BodyLimits {
     time: Duration::from_secs(60),
 };
 
-fn runtime() -> Runtime {
+/// One that needs no thread of its own.
+pub fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap()
 }
@@ -70,7 +68,7 @@ fn harmless(problem: &Problem) {
 }
 
 /// Bytes that mean something to a parser of queries, forms or paths more often than chance would have it.
-fn pieces() -> impl Strategy<Value = Vec<u8>> {
+pub fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = select(vec![
         "branch",
         "name",
@@ -277,7 +275,10 @@ proptest! {
             prop_assert!(written == text || written == format!("{text}/"), "{written} {text}");
             if !text.starts_with("file://") {
                 let authority = text.split('/').nth(2).unwrap_or_default();
-                prop_assert!(!authority.contains('@') && !text.contains(['?', '#']), "{text}");
+                // A user has a place in ssh alone, and a password in none.
+                let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+                prop_assert!(user.is_empty() || text.starts_with("ssh://") && !user.contains(':'), "{text}");
+                prop_assert!(!text.contains(['?', '#']), "{text}");
             }
         }
     }
@@ -293,6 +294,7 @@ proptest! {
             "--listen", "--trust-identity", "--protect-reads", "--git-base-url", "--git-timeout", "--git-max-bytes",
             "--default-branch", "--database", "--cluster", "--job-retention", "--max-body", "--max-connections",
             "--header-timeout", "--body-timeout", "--drain", "--log", "--log-format",
+            "--listen-external", "--external-prefix", "--allowed-origin", "--jwt-leeway",
         ]),
         value in "(|[0-9]{1,25}(ms|s|m|h|d|B|KiB|MiB|GiB|)|sqlite:[a-z]{0,3}|127.0.0.1:[0-9]{0,6}|https://[a-z@:]{0,12}/|\\PC{0,20})",
     ) {
@@ -310,117 +312,4 @@ proptest! {
             prop_assert!(matches!(stop.code, 0 | 2));
         }
     }
-}
-
-/// Sends requests made of what `make` answers for bytes, on one server; none is answered with a 5xx, and without an
-/// identity none changes anything.
-fn every_request_is_answered<S: Strategy>(
-    strategy: S,
-    cases: u32,
-    make: impl Fn(S::Value) -> Option<Request<Full<Bytes>>>,
-) {
-    let (runtime, judge) = (runtime(), Judge::new());
-    let server = runtime.block_on(Server::start(LIMITS.time));
-    let before = server.calls();
-    let config = ProptestConfig {
-        failure_persistence: None,
-        cases,
-        ..ProptestConfig::default()
-    };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let answered = runner.run(&strategy, |value| {
-        let Some(request) = make(value) else {
-            return Ok(());
-        };
-        let shown = format!("{request:?}");
-        let answer = runtime.block_on(server.answer(request));
-        let told = problem(&answer);
-        if let Err(why) = judge.code(&answer, told.as_ref()) {
-            return Err(TestCaseError::fail(format!("{why}: {answer:?} to {shown}")));
-        }
-        prop_assert!(server.calls().changed_nothing_since(before), "{shown}");
-        Ok(())
-    });
-    answered.unwrap();
-}
-
-/// A request for a protected route or one that reads, with one header more than it needs.
-fn with_header(name: &str, value: &[u8], host: &[u8]) -> Option<Request<Full<Bytes>>> {
-    let value = HeaderValue::from_bytes(value).ok()?;
-    let path = match value.len() % 3 {
-        0 => "/v1/task/deploy/demo/ok",
-        1 => "/v1/list/pods?limit=1",
-        _ => "/v2/task/list/templates",
-    };
-    let request = Request::get(path).header("host", host).header(name, value);
-    request.body(Full::default()).ok()
-}
-
-#[test]
-fn any_header_is_read_passed_over_or_refused() {
-    let name = select(vec![
-        "accept",
-        "if-none-match",
-        "cookie",
-        "authorization",
-        "x-request-id",
-        "content-type",
-        "content-encoding",
-        "host",
-        "forwarded",
-        "x-forwarded-for",
-        "origin",
-        "referer",
-        "sec-fetch-site",
-        "expect",
-        "idempotency-key",
-    ]);
-    let word = select(vec![
-        "authtoken",
-        "=",
-        ";",
-        ",",
-        " ",
-        "Bearer ",
-        "q=",
-        "0",
-        "*",
-        "*/*",
-        "application/json",
-        "W/",
-        "\"",
-        "localhost",
-        ":",
-        "@",
-        "[",
-        "]",
-        "127.0.0.1",
-        "x.y.z",
-        "é",
-        "\t",
-    ]);
-    let part = prop_oneof![
-        word.prop_map(|word| word.as_bytes().to_vec()),
-        vec(any::<u8>(), 0..6),
-    ];
-    let value = vec(part, 0..12).prop_map(|parts| parts.concat());
-    every_request_is_answered((name, value), 2000, |(name, value)| {
-        with_header(name, &value, b"localhost")
-    });
-}
-
-#[test]
-fn any_host_is_ours_or_refused() {
-    let host = "(localhost|127\\.0\\.0\\.1|\\[::1\\]|[a-z@.\\[\\]:%/]{0,12})(:[0-9a-z]{0,6}|)[\\PC]{0,3}";
-    every_request_is_answered(host, 1000, |host| with_header("accept", b"*/*", host.as_bytes()));
-}
-
-#[test]
-fn any_target_is_a_route_or_none() {
-    every_request_is_answered(pieces(), 2000, |bytes| {
-        let target = format!("/{}", String::from_utf8_lossy(&bytes));
-        let target: Uri = target.parse().ok()?;
-        let request = Request::get(target).header("host", "localhost");
-        request.body(Full::default()).ok()
-    });
 }

@@ -135,7 +135,7 @@ impl<'a> Matrix<'a> {
 
     /// The bytes of a value, ids being those of things of another kind that are there.
     fn value(&self, entry: &Entry) -> Vec<u8> {
-        match entry.value.bytes().as_slice() {
+        match entry.value.bytes() {
             b"{task}" => self.server.task.clone().into_bytes(),
             b"{run}" => self.server.run.clone().into_bytes(),
             other => other.to_vec(),
