@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
 use deploy_adapters::git::{self, GitAccess, GitConfig, GitLimits, GitRepositories};
+use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
 use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};

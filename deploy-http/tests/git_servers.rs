@@ -55,8 +55,6 @@ fn a_task_is_deployed_over_https_and_a_refusal_is_told_without_a_secret() {
         path(&ca),
         "--git-credentials-file",
         path(&credentials),
-        "--log",
-        "trace",
     ];
     let api = Api::new(Server::start(&git.url(), &flags));
     deploys(&api);
@@ -92,14 +90,7 @@ fn a_task_is_deployed_over_ssh() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let git = runtime.block_on(Sshd::serve(scene.git.root()));
     let (key, known) = (git.key_file(), git.known_hosts().1);
-    let flags = [
-        "--git-ssh-key",
-        path(&key),
-        "--git-known-hosts",
-        path(&known),
-        "--log",
-        "trace",
-    ];
+    let flags = ["--git-ssh-key", path(&key), "--git-known-hosts", path(&known)];
     let api = Api::new(Server::start(&git.url(), &flags));
     deploys(&api);
 

@@ -94,7 +94,10 @@ fn keys_that_cannot_be_used_are_wrong_configuration_in_one_line() {
     ] {
         let (code, printed) = refused(folder.path(), flags, &path);
         assert_eq!(code, Some(2), "{printed}");
-        assert!(printed.contains(expected) && printed.contains(&path), "{printed}");
+        assert!(printed.contains(expected), "{printed}");
+        // A flag's value that is refused as such is not repeated; a file that cannot be used is named.
+        let is_file = path.starts_with('/');
+        assert_eq!(printed.contains(&path), is_file, "{printed}");
         assert!(
             printed.trim_end().lines().count() == 1 && !printed.contains("hunter2"),
             "{printed}"
