@@ -245,7 +245,14 @@ const ARGUMENTS: &[&[&str]] = &[
     &["--listen-external", "ada:planted-canary@127.0.0.1:0"],
     &["--jwt-leeway", "planted-canary"],
     &["--jwt-secret-file", "{file}"],
-    &["--jwt-jwks", "{file}"],
+    &[
+        "--jwt-jwks",
+        "{file}",
+        "--jwt-issuer",
+        "https://id.example",
+        "--jwt-audience",
+        "deploy",
+    ],
     &["--jwt-jwks", "https://ada:planted-canary@id.example/keys"],
     &[
         "--git-base-url",
@@ -258,10 +265,6 @@ const ARGUMENTS: &[&[&str]] = &[
         "ssh://git@git.example/x/",
         "--git-ssh-key",
         "{file}",
-    ],
-    &[
-        "--git-base-url",
-        "ssh://git@git.example/x/",
         "--git-known-hosts",
         "{file}",
     ],
@@ -340,18 +343,13 @@ fn no_secret_of_the_command_line_or_the_environment_is_said_at_the_start() {
             .current_dir(folder.path())
             .stdin(Stdio::null());
         // Nothing else that is configured here is its business, and whatever is right with it must not keep it running: a
-        // folder that cannot be made ends it. A policy is read after that, and none of these can be.
-        let of_policy = arguments.first().is_some_and(|flag| flag == "--policy");
-        let data = if of_policy {
-            folder.path().join("data")
-        } else {
-            "/dev/null/none".into()
-        };
+        // database that cannot be opened ends it, after everything else was read.
         command
             .env_clear()
             .env("DEPLOY_LISTEN", "127.0.0.1:0")
-            .env("DEPLOY_DATA_DIR", data);
-        command.envs(*variable);
+            .env("DEPLOY_DATA_DIR", folder.path().join("data"))
+            .env("DEPLOY_DATABASE", "sqlite:/dev/null/none")
+            .envs(*variable);
         let output = command.output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (arguments, String::from_utf8_lossy(&said).into_owned())

@@ -2,6 +2,7 @@
 //! two scenes stand side by side.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use deploy_testkit::fixture::git::GitFolder;
 use deploy_testkit::fixture::tree::{Entry, file};
@@ -172,10 +173,16 @@ fn pipelines() -> Vec<Entry> {
     ]
 }
 
-/// Two ports that nobody listens on. Both are held until both are known, so that they differ.
+/// Two ports that nobody listens on, below those that Linux gives to whoever asks for any (32768 and up): there, the next
+/// connection that anything on this machine makes might take one before the service is up.
 fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let (one, other) = (bind(), bind());
-    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-    (port(&one), port(&other))
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 16_000 + u16::try_from(std::process::id() % 16_000).unwrap();
+    let mut free = std::iter::repeat_with(|| {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 700;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(|_| port)
+    })
+    .take(700)
+    .flatten();
+    (free.next().unwrap(), free.next().unwrap())
 }
