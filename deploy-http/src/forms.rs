@@ -1,6 +1,7 @@
 //! Forms: `multipart/form-data` and `application/x-www-form-urlencoded` alike, a file part as good as a text part. It
 //! buffers no more than the limit, waits no longer than the limit, and refuses any field the route does not list.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,8 +25,17 @@ pub struct BodyLimits {
 }
 
 /// The fields of one form; an empty one counts as absent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Form(Vec<(&'static str, Bytes)>);
+
+/// The names alone: a configuration holds what may be a password.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
 
 impl Form {
     /// Reads a form. A body of no bytes is an empty form, whatever it says it is.
@@ -160,10 +170,13 @@ enum Encoding {
 impl Encoding {
     /// `None` where the body, should there be one, is no form that can be read: a compressed one neither.
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let plain = headers
-            .get_all(header::CONTENT_ENCODING)
-            .iter()
-            .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        let says = |name, only: &[u8]| {
+            let mut values = headers.get_all(name).iter();
+            values.all(|value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(only))
+        };
+        // hyper undoes `chunked` and passes any other coding on as it is.
+        let plain =
+            says(header::CONTENT_ENCODING, b"identity") && says(header::TRANSFER_ENCODING, b"chunked");
         let content_type = headers
             .get(header::CONTENT_TYPE)
             .filter(|_| plain)?

@@ -11,6 +11,7 @@ use deploy_core::names::Identity;
 use deploy_core::ports::{TokenError, TokenVerifier};
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 
 pub use trust::{Network, Trust};
 
@@ -170,23 +171,25 @@ pub fn check_host(local: IpAddr, request: &Parts) -> Result<(), Problem> {
     if !local.is_loopback() {
         return Ok(());
     }
-    let own = |host: &str| {
+    let own = |authority: &Authority| {
+        let host = authority.host();
+        // Nothing before the host, and a port or nothing after it.
+        let after = authority.as_str().strip_prefix(host);
+        let port = after.map(|after| after.strip_prefix(':').map(str::parse::<u16>));
+        let whole = matches!(port, Some(Some(Ok(_)))) || after == Some("");
         let host = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
         let named = host.eq_ignore_ascii_case("localhost");
-        named || matches!(host, "127.0.0.1" | "::1") || host.parse() == Ok(local)
+        whole && (named || matches!(host, "127.0.0.1" | "::1") || host.parse() == Ok(local))
     };
     // HTTP/2 has the authority alone, HTTP/1 the header, and an absolute target both: each one there must be ours.
-    let target = request.uri.authority().map(|authority| own(authority.host()));
+    let target = request.uri.authority().map(own);
     let mut hosts = request.headers.get_all(header::HOST).iter();
     let header = hosts.next().map(|host| {
-        let authority = host
-            .to_str()
-            .ok()
-            .and_then(|host| host.parse::<hyper::http::uri::Authority>().ok());
-        authority.is_some_and(|authority| own(authority.host()) && !authority.as_str().contains('@'))
+        let authority = host.to_str().ok().and_then(|host| host.parse().ok());
+        authority.as_ref().is_some_and(own)
     });
     let any = target.is_some() || header.is_some();
     if any && target.unwrap_or(true) && header.unwrap_or(true) && hosts.next().is_none() {

@@ -281,6 +281,9 @@ const ARGUMENTS: &[&[&str]] = &[
 const FILES: &[&str] = &[
     "planted-canary",
     r#"{"rules": [{"effect": "allow", "actions": ["planted-canary"]}]}"#,
+    r#"{"rules": [{"effect": "planted-canary"}]}"#,
+    r#"{"rules": [{"effect": "allow", "identities": "planted-canary"}]}"#,
+    r#"{"rules": "planted-canary"}"#,
     r#"{"rules": ["#,
     "{\"rules\": [{\"effect\": \"allow\", \"identities\": [\"planted-canary\0",
     r#"{"rules": [], "rules": ["planted-canary"]}"#,

@@ -266,6 +266,10 @@ fn a_loopback_listener_answers_to_its_own_hosts_alone() {
         "localhost.evil.example",
         "127.0.0.2",
         "evil@localhost",
+        "localhost@localhost",
+        "localhost:x",
+        "localhost:99999",
+        "localhost:",
         "",
         "[::2]",
         "local host",
@@ -277,6 +281,7 @@ fn a_loopback_listener_answers_to_its_own_hosts_alone() {
     check("127.0.0.1", "/x", &["localhost", "localhost"], false);
     check("127.0.0.1", "http://localhost:8080/x", &[], true);
     check("127.0.0.1", "http://evil.example/x", &["localhost"], false);
+    check("127.0.0.1", "http://ada:x@localhost/x", &["localhost"], false);
     check("127.0.0.1", "http://localhost/x", &["evil.example"], false);
     check("10.0.0.1", "/x", &["anything.example"], true);
 }
