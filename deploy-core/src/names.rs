@@ -1,5 +1,6 @@
 //! Parsed names. The only way in is [`FromStr`], and for a token's subject [`Identity::subject`]: a value of these types
-//! is known to be well formed, so nothing behind the edge checks a string twice. What they refuse to do: trim, lower-case or otherwise repair input.
+//! is known to be well formed, so nothing behind the edge checks a string twice. What they refuse to do: trim,
+//! lower-case or otherwise repair input.
 //!
 //! An error names the rule, never the offending text: names come from outside and go into answers and logs.
 

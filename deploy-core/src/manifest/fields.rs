@@ -1,6 +1,6 @@
-//! Taking values out of a JSON object: each reader answers the value, or records what was found and what was expected and
-//! answers nothing. Shared by manifest.json, pipeline.json and the policy. It never repeats a value in a message, only keys, short and escaped:
-//! what stands in a document may be a password in the wrong place.
+//! Taking values out of a JSON object: each reader answers the value, or records what was found and what was expected
+//! and answers nothing. Shared by manifest.json, pipeline.json and the policy. It never repeats a value in a message, only
+//! keys, short and escaped: what stands in a document may be a password in the wrong place.
 
 use std::fmt;
 use std::ops::RangeInclusive;
