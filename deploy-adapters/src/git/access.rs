@@ -54,9 +54,6 @@ pub enum AccessError {
         "this machine has no CA certificates to know an https server by; install them, or name a CA file"
     )]
     NoSystemCa,
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
 }
 
 /// What is wrong with a file, and the cure.

@@ -1,41 +1,51 @@
-//! git's smart protocol over http(s) (gitprotocol-http(5)), by a client of our own below libgit2's protocol. libgit2's
-//! own client follows redirects within a host, to any port and path, whatever it is told; it has no limit on the whole
-//! of an answer; and its CA certificates are the process's.
+//! git's smart protocol over http(s) (gitprotocol-http(5)), by ureq below libgit2's protocol. libgit2's own client follows
+//! redirects within a host, to any port and path, whatever it is told; it has no limit on the whole of an answer; and its
+//! CA certificates are the process's.
 //!
 //! It refuses every redirect, to speak to any other scheme, host or port than the base's, to send credentials that were
 //! not read for just those, to go on after the deadline (a server that drips is cut off as one that is silent), and to
 //! take more references than a repository has.
 
-mod answer;
-mod tls;
-mod wire;
+mod client;
+mod trust;
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ErrorClass, ErrorCode, Remote};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, header, request};
+use ureq::{Agent, Body, BodyReader};
 
 use super::access::{AccessError, Rotating};
-use super::base::{RemoteBase, Scheme};
+use super::base::RemoteBase;
 use super::credentials::{self, Authorization};
 use super::failure::{Cause, Failure, Verdict};
-use answer::{Answer, Body};
-use wire::Wire;
 
 /// The most that is taken of a list of references, bytes: some 400,000 of them. libgit2 keeps them all in memory.
 const MAX_REFERENCES: u64 = 32 << 20;
+/// What cannot stand in a path as it is.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+/// With this git ends a list, and what it sends with a pack (gitprotocol-common(5)).
+const FLUSH: &[u8; 4] = b"0000";
 
-/// The server, how it is known, and what it is shown.
+/// The server, how it is spoken to, and what it is shown.
 #[derive(Debug)]
 pub(super) struct HttpServer {
     base: RemoteBase,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    agent: Agent,
     credentials: Option<Rotating<Authorization>>,
 }
 
@@ -58,8 +68,6 @@ struct Talk {
     authorization: Option<Arc<Authorization>>,
     deadline: Instant,
     verdict: Verdict,
-    /// A connection that may be used again.
-    idle: Mutex<Option<Wire>>,
 }
 
 impl HttpServer {
@@ -68,17 +76,14 @@ impl HttpServer {
         ca_file: Option<&Path>,
         credentials_file: Option<PathBuf>,
     ) -> Result<Self, AccessError> {
-        let tls = match base.scheme() {
-            Scheme::Https => Some((tls::trusting(ca_file)?, tls::name_of(base.host())?)),
-            Scheme::Http | Scheme::Ssh => None,
-        };
+        let agent = client::agent(&base, ca_file)?;
         let for_base = base.clone();
         let credentials = credentials_file
             .map(|file| Rotating::open(file, move |bytes| credentials::parse(bytes, &for_base)))
             .transpose()?;
         Ok(Self {
             base,
-            tls,
+            agent,
             credentials,
         })
     }
@@ -91,7 +96,6 @@ impl HttpServer {
             authorization: self.credentials.as_ref().map(Rotating::current),
             deadline,
             verdict,
-            idle: Mutex::default(),
         };
         CURRENT.set(Some(Arc::new(talk)));
         Conversation(())
@@ -123,12 +127,7 @@ impl SmartSubtransport for Subtransport {
             Service::UploadPack => Exchange::objects(path),
             Service::ReceivePackLs | Service::ReceivePack => return Err(refused("nothing is pushed")),
         };
-        Ok(Box::new(Stream {
-            talk: Arc::clone(&self.0),
-            exchange,
-            received: 0,
-            body: None,
-        }))
+        Ok(Box::new(Stream::new(Arc::clone(&self.0), exchange)))
     }
 
     fn close(&self) -> Result<(), git2::Error> {
@@ -138,8 +137,8 @@ impl SmartSubtransport for Subtransport {
 
 /// One request and what is expected of its answer.
 struct Exchange {
-    method: &'static str,
-    target: String,
+    method: Method,
+    path_and_query: String,
     sent: Vec<u8>,
     content_type: &'static str,
     /// The most that is taken of the answer, bytes. A pack has the limits of a fetch.
@@ -149,8 +148,8 @@ struct Exchange {
 impl Exchange {
     fn references(path: &str) -> Self {
         Self {
-            method: "GET",
-            target: format!("{path}/info/refs?service=git-upload-pack"),
+            method: Method::GET,
+            path_and_query: format!("{path}/info/refs?service=git-upload-pack"),
             sent: Vec::new(),
             content_type: "application/x-git-upload-pack-advertisement",
             limit: MAX_REFERENCES,
@@ -159,34 +158,35 @@ impl Exchange {
 
     fn objects(path: &str) -> Self {
         Self {
-            method: "POST",
-            target: format!("{path}/git-upload-pack"),
+            method: Method::POST,
+            path_and_query: format!("{path}/git-upload-pack"),
             sent: Vec::new(),
             content_type: "application/x-git-upload-pack-result",
             limit: u64::MAX,
         }
     }
 
-    /// The request, whole. It is a secret where it holds credentials, hence not kept.
-    fn bytes(&self, server: &RemoteBase, authorization: Option<&Authorization>) -> Vec<u8> {
-        let origin = server.origin();
-        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        let target = percent_encoding::utf8_percent_encode(&self.target, percent_encoding::CONTROLS);
-        let mut head = format!(
-            "{} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: git/2.0 (deploy-api)\r\nAccept: {}\r\n",
-            self.method, self.content_type
-        );
+    /// The request's head.
+    fn head(
+        &self,
+        server: &RemoteBase,
+        authorization: Option<&Authorization>,
+    ) -> Result<request::Builder, ureq::Error> {
+        let path = utf8_percent_encode(&self.path_and_query, ESCAPED);
+        let mut head = Request::builder()
+            .method(self.method.clone())
+            .uri(format!("{}{path}", server.origin()))
+            .header(header::ACCEPT, self.content_type);
+        if self.method == Method::POST {
+            head = head.header(header::CONTENT_TYPE, "application/x-git-upload-pack-request");
+        }
         if let Some(authorization) = authorization {
-            head += &format!("Authorization: {}\r\n", authorization.expose());
+            let mut value = HeaderValue::from_str(authorization.expose()).map_err(ureq::http::Error::from)?;
+            // Never in what ureq or http print of it.
+            value.set_sensitive(true);
+            head = head.header(header::AUTHORIZATION, value);
         }
-        if self.method == "POST" {
-            head += &format!(
-                "Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n",
-                self.sent.len()
-            );
-        }
-        head += "\r\n";
-        [head.as_bytes(), &self.sent].concat()
+        Ok(head)
     }
 }
 
@@ -195,7 +195,44 @@ struct Stream {
     talk: Arc<Talk>,
     exchange: Exchange,
     received: u64,
-    body: Option<Body<Wire>>,
+    /// What came last.
+    tail: [u8; FLUSH.len()],
+    body: Option<BodyReader<'static>>,
+}
+
+impl Stream {
+    fn new(talk: Arc<Talk>, exchange: Exchange) -> Self {
+        Self {
+            talk,
+            exchange,
+            received: 0,
+            tail: [0; FLUSH.len()],
+            body: None,
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => self.body.insert(self.talk.ask(&self.exchange)?),
+        };
+        let read = body.read(buffer);
+        let read = read.map_err(|error| client::failure_of(&ureq::Error::from(error)))?;
+        self.received += read as u64;
+        for byte in buffer.iter().take(read).skip(read.saturating_sub(FLUSH.len())) {
+            self.tail.rotate_left(1);
+            if let Some(last) = self.tail.last_mut() {
+                *last = *byte;
+            }
+        }
+        let limit = self.exchange.limit;
+        if self.received > limit {
+            return Err(Failure::answer(format!(
+                "it lists more than {limit} bytes of references"
+            )));
+        }
+        Ok(read)
+    }
 }
 
 impl Write for Stream {
@@ -211,86 +248,73 @@ impl Write for Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match &mut self.body {
-            Some(body) => body.read(buffer),
-            None => match self.talk.ask(&self.exchange) {
-                Ok(body) => self.body.insert(body).read(buffer),
-                Err(failure) => {
-                    self.talk.verdict.record(failure);
-                    return Err(io::Error::other("the git server's answer was refused"));
-                }
-            },
-        };
-        if let Err(error) = &read {
-            self.talk.verdict.record(wire::failure_of(error));
-        }
-        self.received += read.as_ref().map_or(0, |read| *read as u64);
-        if self.received > self.exchange.limit {
-            let limit = self.exchange.limit;
-            let more = Failure::answer(format!("it lists more than {limit} bytes of references"));
-            self.talk.verdict.record(more);
-            return Err(io::Error::other("the git server does not come to an end"));
-        }
-        if matches!(read, Ok(0))
-            && let Some(wire) = self.body.as_mut().and_then(Body::take_wire)
-        {
-            self.talk.keep(wire);
-        }
-        // The words are the verdict's; libgit2 would take them for its own.
-        read.map_err(|_| io::Error::other("the line to the git server broke"))
+        self.receive(buffer).map_err(|failure| {
+            self.body = None;
+            self.talk.verdict.record(failure);
+            // The words are the verdict's; libgit2 would take them for its own.
+            io::Error::other("the git server's answer was refused, or the line to it broke")
+        })
     }
 }
 
 impl Drop for Stream {
+    /// libgit2 knows the end of an answer by itself and leaves http's, without which the connection is not used again. It is
+    /// waited for until the deadline, as git itself does.
     fn drop(&mut self) {
-        if let Some(wire) = self.body.as_mut().and_then(Body::take_wire) {
-            self.talk.keep(wire);
+        if let Some(body) = &mut self.body
+            && self.tail == *FLUSH
+            && let Err(error) = body.read(&mut [0])
+        {
+            tracing::debug!(%error, "the git server's answer has no end; the connection is closed");
         }
     }
 }
 
 impl Talk {
-    fn ask(&self, exchange: &Exchange) -> Result<Body<Wire>, Failure> {
-        let request = exchange.bytes(&self.server.base, self.authorization.as_deref());
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let send = |mut wire: Wire| -> io::Result<Answer<Wire>> {
-            wire.write_all(&request)?;
-            wire.flush()?;
-            Answer::read(wire)
-        };
-        let fresh = || {
-            let Self { server, deadline, .. } = self;
-            let tls = server.tls.clone();
-            Wire::connect(server.base.host(), server.base.port(), tls, *deadline)
-        };
-        let answer = match idle.map(send) {
-            Some(Ok(answer)) => Ok(answer),
+    fn ask(&self, exchange: &Exchange) -> Result<BodyReader<'static>, Failure> {
+        let answer = match self.send(exchange) {
             // A server may close a connection that is not in use at any time; what is asked here changes nothing there.
-            Some(Err(_)) | None => fresh().and_then(send),
+            Err(error) if client::is_of_the_line(&error) => self.send(exchange),
+            answer => answer,
         };
         let answer = answer.map_err(|error| {
-            let failure = wire::failure_of(&error);
+            let failure = client::failure_of(&error);
             if let Failure::Refused(why, cause) = &failure {
                 tracing::warn!(server = self.server.base.origin(), %cause, "{why}");
             }
             failure
         })?;
         self.judge(&answer, exchange)?;
-        Ok(answer.body())
+        Ok(answer.into_body().into_reader())
+    }
+
+    fn send(&self, exchange: &Exchange) -> Result<Response<Body>, ureq::Error> {
+        let HttpServer { base, agent, .. } = &*self.server;
+        let head = exchange.head(base, self.authorization.as_deref())?;
+        // For all of it: the name, the connection, the request, and the answer to its end.
+        let left = Some(self.deadline.saturating_duration_since(Instant::now()));
+        if exchange.method == Method::POST {
+            let request = agent.configure_request(head.body(exchange.sent.as_slice())?);
+            agent.run(request.timeout_global(left).build())
+        } else {
+            let request = agent.configure_request(head.body(())?);
+            agent.run(request.timeout_global(left).build())
+        }
     }
 
     /// Whether an answer is git's; else what it means.
-    fn judge(&self, answer: &Answer<Wire>, exchange: &Exchange) -> Result<(), Failure> {
-        let (status, server) = (answer.status, self.server.base.origin());
+    fn judge(&self, answer: &Response<Body>, exchange: &Exchange) -> Result<(), Failure> {
+        let (status, server) = (answer.status().as_u16(), self.server.base.origin());
+        let content_type = content_type(answer.headers());
         let shown = self.authorization.is_some();
         match status {
-            200 if answer.content_type == exchange.content_type => Ok(()),
+            200 if content_type == exchange.content_type => Ok(()),
             200 => Err(Failure::answer(format!(
                 "its answer is of the type {:?}",
-                answer.content_type
+                content_type
             ))),
             300..=399 => {
-                let to = Cause::new(answer.redirects_to());
+                let to = Cause::new(redirects_to(answer.headers()));
                 let why = "the git server redirects, which is not followed";
                 tracing::warn!(server, %to, "{why}; where it is right, make it the base URL");
                 Err(Failure::refused(why, format!("{status} to {to}")))
@@ -316,97 +340,30 @@ impl Talk {
             _ => Err(Failure::answer(format!("it answers {status}"))),
         }
     }
+}
 
-    fn keep(&self, wire: Wire) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(wire);
-    }
+/// A header's text; empty where there is none.
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> String {
+    let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    String::from_utf8_lossy(value).trim().to_owned()
+}
+
+/// Without parameters, in lower case.
+fn content_type(headers: &HeaderMap) -> String {
+    let text = text_of(headers, header::CONTENT_TYPE).to_ascii_lowercase();
+    text.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+/// Where a redirect points, fit for a log: without a path, which may be signed.
+fn redirects_to(headers: &HeaderMap) -> String {
+    let location = text_of(headers, header::LOCATION);
+    let origin = location.split_once("://").map(|(scheme, rest)| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}")
+    });
+    origin.unwrap_or_else(|| "another path of its own".to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::git::GitBase;
-    use std::io::{BufRead, BufReader};
-    use std::net::TcpListener;
-    use std::thread;
-    use std::time::Duration;
-
-    /// Answers so many requests on each of its connections, then closes it. Ends when all were answered; tells what was
-    /// asked, by connection.
-    fn server(listener: TcpListener, requests: &'static [usize]) -> thread::JoinHandle<Vec<Vec<String>>> {
-        thread::spawn(move || {
-            let answer = |stream: &mut BufReader<std::net::TcpStream>| {
-                let mut head = Vec::new();
-                loop {
-                    let mut line = String::new();
-                    stream.read_line(&mut line).unwrap();
-                    if line.trim().is_empty() {
-                        break;
-                    }
-                    head.push(line.trim().to_owned());
-                }
-                let text = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nTransfer-Encoding: \
-                            chunked\r\n\r\n4\r\n0000\r\n0\r\n\r\n";
-                stream.get_mut().write_all(text.as_bytes()).unwrap();
-                head.swap_remove(0)
-            };
-            let serve = |count: &usize| {
-                let mut stream = BufReader::new(listener.accept().unwrap().0);
-                (0..*count).map(|_| answer(&mut stream)).collect()
-            };
-            requests.iter().map(serve).collect()
-        })
-    }
-
-    /// Asks for the references of each repository, one after the other, and reads four bytes of each, as libgit2 does.
-    fn ask(port: u16, names: &[&str]) {
-        let Ok(GitBase::Remote(base)) = GitBase::parse(&format!("http://127.0.0.1:{port}/"), false) else {
-            panic!("it is a server's");
-        };
-        let talk = Arc::new(Talk {
-            server: Arc::new(HttpServer::open(base, None, None).unwrap()),
-            authorization: None,
-            deadline: Instant::now() + Duration::from_secs(30),
-            verdict: Verdict::default(),
-            idle: Mutex::default(),
-        });
-        for name in names {
-            let mut stream = Stream {
-                talk: Arc::clone(&talk),
-                exchange: Exchange::references(&format!("/{name}")),
-                received: 0,
-                body: None,
-            };
-            let mut flush = [0; 4];
-            stream.read_exact(&mut flush).unwrap();
-            assert_eq!(&flush, b"0000");
-        }
-    }
-
-    #[test]
-    fn a_connection_is_used_again_until_the_server_closes_it() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server = server(listener, &[2, 1]);
-        ask(port, &["a", "b", "c"]);
-        let get = |name| format!("GET /{name}/info/refs?service=git-upload-pack HTTP/1.1");
-        assert_eq!(server.join().unwrap(), [vec![get("a"), get("b")], vec![get("c")]]);
-    }
-
-    #[test]
-    fn a_request_goes_to_the_base_s_host_alone() {
-        let Ok(GitBase::Remote(base)) = GitBase::parse("https://git.example:8443/t", false) else {
-            panic!("it is a server's");
-        };
-        let secret = Authorization::new("Basic x".to_owned());
-        let mut exchange = Exchange::objects("/t/d\u{e9}mo.git");
-        exchange.sent = b"want".to_vec();
-        let bytes = String::from_utf8(exchange.bytes(&base, Some(&secret))).unwrap();
-        assert_eq!(
-            bytes,
-            "POST /t/d%C3%A9mo.git/git-upload-pack HTTP/1.1\r\nHost: git.example:8443\r\nUser-Agent: git/2.0 \
-             (deploy-api)\r\nAccept: application/x-git-upload-pack-result\r\nAuthorization: Basic x\r\nContent-Type: \
-             application/x-git-upload-pack-request\r\nContent-Length: 4\r\n\r\nwant"
-        );
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! What libgit2 keeps for the whole process: time limits, memory, and whose configuration it reads. It reads nobody's: a
 //! server must not do something else because of the files of the user it runs as.
 //!
-//! http(s) is spoken by a client of ours: libgit2's own is never reached.
+//! http(s) is spoken by ureq: libgit2's own client is never reached.
 
 #![allow(
     unsafe_code,

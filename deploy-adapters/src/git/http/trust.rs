@@ -5,44 +5,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::git::access::{self, AccessError, Flaw};
 
 /// TLS that trusts these CA certificates alone.
-pub(super) fn trusting(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AccessError> {
+pub(super) fn trusting(ca_file: Option<&Path>) -> Result<TlsConfig, AccessError> {
     let roots = ca_file.map_or_else(of_the_system, of_file)?;
-    // The provider is named: a build with two of them would have no default.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(AccessError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+    // The provider is named: without one ureq takes the process's, and there is none.
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::from(roots))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build())
 }
 
-/// What the server's certificate has to be for.
-pub(super) fn name_of(host: &str) -> Result<ServerName<'static>, AccessError> {
-    ServerName::try_from(host.to_owned())
-        .map_err(|_| AccessError::Unfit("the base URL's host is not a name that a certificate can be for"))
+/// Whether a certificate can be for this host. ureq would tell with the first request alone.
+pub(super) fn check_name(host: &str) -> Result<(), AccessError> {
+    let name = ServerName::try_from(host);
+    let unfit = "the base URL's host is not a name that a certificate can be for";
+    name.map(drop).map_err(|_| AccessError::Unfit(unfit))
 }
 
-fn of_file(file: &Path) -> Result<RootCertStore, AccessError> {
+type Roots = Vec<CertificateDer<'static>>;
+
+fn of_file(file: &Path) -> Result<Roots, AccessError> {
     let bytes = access::read(file)?;
     let flaw = |flaw: &str| AccessError::Content {
         file: file.to_owned(),
         flaw: Flaw::Whole(flaw.to_owned()),
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|_| flaw("it is not PEM"))?;
-        let added = roots.add(certificate);
-        added.map_err(|_| flaw("a certificate in it cannot be read"))?;
-    }
+    let roots: Roots = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|_| flaw("it is not PEM"))?;
+    // What cannot be read is refused here; ureq passes it over.
+    let mut store = RootCertStore::empty();
+    let added = roots.iter().try_for_each(|root| store.add(root.clone()));
+    added.map_err(|_| flaw("a certificate in it cannot be read"))?;
     if roots.is_empty() {
         return Err(flaw(
             "it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
@@ -52,9 +54,9 @@ fn of_file(file: &Path) -> Result<RootCertStore, AccessError> {
 }
 
 /// What OpenSSL's programs would trust here: SSL_CERT_FILE and SSL_CERT_DIR, else where systems keep them.
-fn of_the_system() -> Result<RootCertStore, AccessError> {
+fn of_the_system() -> Result<Roots, AccessError> {
     let found = openssl_probe::probe();
-    let mut roots = RootCertStore::empty();
+    let mut roots = Roots::new();
     let in_folder = |folder: PathBuf| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect::<Vec<_>>()
@@ -67,10 +69,10 @@ fn of_the_system() -> Result<RootCertStore, AccessError> {
     for file in files {
         // A certificate that cannot be read is one that is not trusted; without any the server does not start.
         let Ok(bytes) = access::read(&file) else { continue };
-        let certificates = CertificateDer::pem_slice_iter(&bytes).flatten();
-        roots.add_parsable_certificates(certificates);
+        roots.extend(CertificateDer::pem_slice_iter(&bytes).flatten());
     }
-    if roots.is_empty() {
+    let (readable, _) = RootCertStore::empty().add_parsable_certificates(roots.iter().cloned());
+    if readable == 0 {
         return Err(AccessError::NoSystemCa);
     }
     Ok(roots)
