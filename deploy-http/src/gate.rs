@@ -1,6 +1,6 @@
 //! Everything that is checked before a handler runs, in the order of docs/api.md: Host 421, route 404, verb 405,
-//! identity 401, cross-site 403, Accept 406, size and type 413 and 415, form and query 400. It calls no use case, so whatever it
-//! refuses has cost no call outward.
+//! identity 401, cross-site 403, Accept 406, size and type 413 and 415, form and query 400. It calls no use case, so
+//! whatever it refuses has cost no call outward.
 
 use std::fmt;
 use std::net::SocketAddr;
