@@ -46,7 +46,7 @@ fn a_token_that_is_not_believed_is_a_401_that_names_the_rule_whatever_else_is_th
             token(&format!("{ada}, \"aud\": \"x\""), HOUR),
             "set --jwt-audience",
         ),
-        (format!("{}A", &good[..good.len() - 1]), "its signature is wrong"),
+        (resigned(&good), "its signature is wrong"),
         ("x.y.z".to_owned(), "base64url"),
     ] {
         let answer = asked(&api, "ok", &[ADA, &format!("Cookie: authtoken={token}")]);
@@ -134,6 +134,13 @@ print((message + b'.' + b64(hmac.new(secret.encode(), message, hashlib.sha256).d
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same token with another first letter of its signature.
+fn resigned(token: &str) -> String {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{message}.{other}{}", &signature[1..])
 }
 
 /// How the binary ends with those flags, and what it says then.
