@@ -54,7 +54,7 @@ fn pool(tuning: Tuning, connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         // Long enough for the one in front to give up on a locked file.
-        .acquire_timeout((tuning.busy_timeout * 2).max(std::time::Duration::from_secs(1)))
+        .acquire_timeout((tuning.busy_timeout * 2).max(std::time::Duration::from_secs(5)))
         // A file does not hang up: connections neither age nor need to be asked whether they live.
         .idle_timeout(None)
         .max_lifetime(None)
