@@ -93,12 +93,14 @@ text_name!(
 );
 
 text_name!(
-    /// A repository: a name joined to the configured base URL, never a URL or a path.
+    /// A repository: a name joined to the configured base URL, never a URL or a path. git takes `etl` and `etl.git` for
+    /// one repository, so it has one name here: two would be two to whoever says what may be done with it.
     RepositoryName,
     "repository",
-    "1 to 100 of letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "1 to 100 of letters, digits, '.', '_' and '-', beginning with a letter or digit, without .git at its end",
     |text| {
         text.len() <= 100
+            && !text.to_ascii_lowercase().ends_with(".git")
             && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     }
@@ -335,6 +337,9 @@ mod tests {
                 "ext::sh -c x",
                 "a\r\nb",
                 "a\0b",
+                "demo.git",
+                "demo.GIT",
+                "demo.git.git",
                 &"r".repeat(101),
             ],
         );

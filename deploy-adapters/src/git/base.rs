@@ -144,9 +144,8 @@ impl GitBase {
 impl RemoteBase {
     /// A repository's URL.
     pub(super) fn url_of(&self, repository: &RepositoryName) -> String {
-        let (origin, path, name) = (&self.origin, &self.path, repository.as_str());
-        let end = if name.ends_with(".git") { "" } else { ".git" };
-        format!("{origin}{path}{name}{end}")
+        let (origin, path) = (&self.origin, &self.path);
+        format!("{origin}{path}{repository}.git")
     }
 
     pub(super) const fn scheme(&self) -> Scheme {
@@ -312,7 +311,7 @@ mod tests {
         let url = |base, name: &str| remote(base).url_of(&name.parse().unwrap());
         assert_eq!(url("https://h/t", "demo"), "https://h/t/demo.git");
         assert_eq!(url("https://h", "demo"), "https://h/demo.git");
-        assert_eq!(url("https://h/t/", "demo.git"), "https://h/t/demo.git");
+        assert_eq!(url("https://h/t/", "demo"), "https://h/t/demo.git");
         assert_eq!(url("ssh://h:22/t", "demo"), "ssh://git@h:22/t/demo.git");
         assert_eq!(url("ssh://me@h/", "demo"), "ssh://me@h/demo.git");
     }
