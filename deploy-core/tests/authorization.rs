@@ -145,6 +145,8 @@ const CHANGES: &[Row] = &[
     ("~deploy etl shared of-web", ["ok", "denied", "denied", "denied"]),
     ("~deploy etl shared adhoc", ["ok", "denied", "denied", "denied"]),
     ("configure shared", ["ok", "denied", "denied", "denied"]),
+    // Naming a repository that one may deploy makes one's own words no part of it.
+    ("configure shared etl", ["ok", "denied", "denied", "denied"]),
     ("start etl all shared", ["ok", "ok", "denied", "denied"]),
     ("start web all shared", ["ok", "denied", "denied", "denied"]),
     ("start etl all default", ["namespace-reserved"; 4]),

@@ -118,8 +118,12 @@ impl Deployer {
             origin,
             replace,
         } = request;
-        let repository = origin.as_ref().map(|(repository, _)| repository);
-        self.authorize(caller, Action::Deploy, &namespace, repository)?;
+        // What is deployed is the caller's own words, whatever repository they name beside it: naming one that they may
+        // deploy must not stand in for what that repository holds.
+        self.authorize(caller, Action::Deploy, &namespace, None)?;
+        if let Some((repository, _)) = &origin {
+            self.authorize(caller, Action::Deploy, &namespace, Some(repository))?;
+        }
         let manifest = Manifest::parse(&configuration).map_err(invalid)?;
         let mut warnings = Vec::new();
         let source = match origin {

@@ -191,6 +191,14 @@ impl Stage {
                 .deploy_configuration(by, configuration())
                 .await
                 .map(|_| ok()),
+            ["configure", _, repository] => {
+                let origin = (repository.parse().unwrap(), "load".parse().unwrap());
+                let request = DeployConfiguration {
+                    origin: Some(origin),
+                    ..configuration()
+                };
+                deployer.deploy_configuration(by, request).await.map(|_| ok())
+            }
             ["start", repository, directory, namespace] => {
                 let request = start(repository, directory, namespace);
                 deployer.run_pipeline(by, request).await.map(|_| ok())
