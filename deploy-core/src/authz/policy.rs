@@ -11,7 +11,7 @@
 mod parse;
 
 use crate::manifest::Violation;
-use crate::names::Namespace;
+use crate::names::{Namespace, RepositoryName};
 
 use super::glob::Glob;
 use super::{Action, Caller, Decision, Target};
@@ -136,6 +136,19 @@ impl Standing<'_> {
                 .then(|| Effect::decision(Some(rule.effect))),
             None => Some(Decision::Denied),
         }
+    }
+
+    /// Whether it is allowed for that repository whichever the namespace.
+    #[must_use]
+    pub fn in_every_namespace(&self, repository: &RepositoryName) -> bool {
+        let Some(rules) = &self.rules else { return true };
+        let about = |rule: &&&Rule| rule.repositories.has(repository.as_str());
+        // What allows some namespaces decides nothing for the others; what denies some denies too much.
+        let first = rules
+            .iter()
+            .filter(about)
+            .find(|rule| rule.effect == Effect::Deny || rule.namespaces.0.is_none());
+        first.is_some_and(|rule| rule.effect == Effect::Allow)
     }
 
     /// Whether there is a repository for which it is allowed there.

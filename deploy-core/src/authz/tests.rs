@@ -284,3 +284,40 @@ fn a_mailbox_is_matched_in_any_case_and_a_subject_as_it_is_written() {
         assert_eq!(decision, expected, "{}", caller.identity);
     }
 }
+
+#[test]
+fn what_has_no_namespace_of_its_own_is_read_by_who_may_read_it_in_all() {
+    let ada = caller("ada@x.example", &[]);
+    let repository = "legacy_".parse().unwrap();
+    for (rules, expected) in [
+        (r#"[{"effect": "allow"}]"#, true),
+        (r#"[{"effect": "allow", "repositories": ["legacy*"]}]"#, true),
+        (r#"[{"effect": "allow", "namespaces": ["web"]}]"#, false),
+        (
+            r#"[{"effect": "allow", "namespaces": ["web"]}, {"effect": "allow"}]"#,
+            true,
+        ),
+        (
+            r#"[{"effect": "deny", "namespaces": ["web"]}, {"effect": "allow"}]"#,
+            false,
+        ),
+        (
+            r#"[{"effect": "deny", "repositories": ["legacy_"]}, {"effect": "allow"}]"#,
+            false,
+        ),
+        (
+            r#"[{"effect": "deny", "repositories": ["other"]}, {"effect": "allow"}]"#,
+            true,
+        ),
+        (r#"[{"effect": "allow", "actions": ["deploy"]}]"#, false),
+    ] {
+        let policy = policy(&format!(r#"{{"rules": {rules}}}"#));
+        let allowed = policy.standing(&ada, Read).in_every_namespace(&repository);
+        assert_eq!(allowed, expected, "{rules}");
+    }
+    assert!(
+        Policy::default()
+            .standing(&ada, Read)
+            .in_every_namespace(&repository)
+    );
+}

@@ -77,10 +77,13 @@ impl Deployer {
     }
 
     /// Whether a repository's documents may be read: what is in git is in no namespace, so it is the one that the
-    /// repository deploys into.
+    /// repository deploys into; one that deploys into none of its own has to be readable in all.
     fn may_read(&self, reader: Reader<'_>, repository: &RepositoryName) -> bool {
-        let namespace = repository.default_namespace();
-        self.sight(reader).shows(namespace.as_ref(), Some(repository))
+        let sight = self.sight(reader);
+        match repository.default_namespace() {
+            Some(namespace) => sight.shows(Some(&namespace), Some(repository)),
+            None => sight.shows_in_every_namespace(repository),
+        }
     }
 }
 

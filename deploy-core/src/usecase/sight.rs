@@ -40,6 +40,14 @@ impl Sight<'_> {
         }
     }
 
+    /// Whether something of that repository may be read whichever its namespace.
+    pub(super) fn shows_in_every_namespace(&self, repository: &RepositoryName) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Of(standing) => standing.in_every_namespace(repository),
+        }
+    }
+
     pub(super) fn shows_task(&self, task: &Task) -> bool {
         let Target {
             namespace,
