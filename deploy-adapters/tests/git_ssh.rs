@@ -111,6 +111,21 @@ async fn a_host_key_is_believed_only_where_it_is_pinned() {
     let revoked = scene.server.file("revoked", &format!("{line}\n@revoked {line}"));
     refused(&scene.resolve(scene.knowing(revoked)).await, "is revoked");
 
+    // While it runs: whoever takes the pin away, or revokes it, is heard at the next look.
+    let changing = scene.server.file("changing", &line);
+    let git = scene.git(scene.knowing(changing.clone()));
+    assert!(git.resolve(&demo(), None).await.is_ok());
+    for (content, reason) in [
+        (format!("@revoked {line}"), "is revoked"),
+        (String::new(), "is unknown"),
+    ] {
+        std::fs::write(&changing, content).unwrap();
+        refused(&git.resolve(&demo(), None).await, reason);
+    }
+    std::fs::write(&changing, &line).unwrap();
+    assert!(git.resolve(&demo(), None).await.is_ok());
+    drop(git);
+
     // Whether the server has no such key or is not asked for one is up to which pins libgit2 has seen.
     let other_kind = line.replace("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "ssh-rsa AAAAB3NzaC1yc2E");
     let rsa = scene.server.file("rsa", &padded(&other_kind));

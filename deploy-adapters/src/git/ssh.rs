@@ -45,9 +45,14 @@ impl SshServer {
         scratch: &Path,
     ) -> Result<Self, AccessError> {
         let key = Rotating::open(key, private_key)?;
-        let (host, port) = (base.host().to_owned(), base.port());
-        let known_hosts = Rotating::open(known_hosts, move |bytes| pins_of(bytes, &host, port))?;
-        let authorities = known_hosts.current().authorities;
+        // Asked at the start alone. Later a file without the host, or with its key revoked, is the operator's will: from
+        // then on the server is refused.
+        let pinned = Rotating::open(known_hosts.clone(), {
+            let (host, port) = (base.host().to_owned(), base.port());
+            move |bytes| pins_of(bytes, &host, port)
+        })?;
+        let authorities = pinned.current().authorities;
+        let known_hosts = Rotating::open(known_hosts, KnownHosts::parse)?;
         if authorities > 0 {
             tracing::warn!(
                 authorities,
