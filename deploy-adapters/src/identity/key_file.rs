@@ -48,6 +48,12 @@ pub enum KeysError {
         /// How many.
         bytes: usize,
     },
+    /// A key that others have, in the place of a secret.
+    #[error(
+        "it is a key or a set of keys in text, which others may have, and not a secret; give public keys as --jwt-jwks, \
+         or make a secret with `openssl rand -hex 32`"
+    )]
+    NotASecret,
     /// It is no set of keys.
     #[error("it is not a JSON Web Key Set ({why}); give the file that the issuer publishes as its jwks_uri")]
     NotJwks {
@@ -125,6 +131,11 @@ impl KeyFile {
 fn secret(bytes: &[u8]) -> Result<KeySet, KeysError> {
     let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let secret = line.strip_suffix(b"\r").unwrap_or(line);
+    // Whoever has the public key of an issuer could sign with it as the secret.
+    let text = secret.trim_ascii_start();
+    if text.starts_with(b"-----BEGIN") || text.starts_with(b"{") || text.starts_with(b"ssh-") {
+        return Err(KeysError::NotASecret);
+    }
     if secret.len() < MIN_SECRET {
         return Err(KeysError::TooShort { bytes: secret.len() });
     }

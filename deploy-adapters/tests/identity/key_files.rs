@@ -281,3 +281,19 @@ fn merged(mut one: Value, other: Value) -> Value {
     one.as_object_mut().unwrap().extend(other);
     one
 }
+
+#[test]
+fn a_key_that_others_have_is_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    for text in [
+        "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END PUBLIC KEY-----\n",
+        "\n-----BEGIN CERTIFICATE-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n",
+        "{\"keys\": [{\"kty\": \"oct\", \"k\": \"aaaaaaaaaaaaaaaaaaaa\"}]}",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGaaaaaaaaaaaaaaaaaaaa",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let error = opened(KeyFile::Secret(file.clone())).unwrap_err();
+        assert!(matches!(error, KeysError::NotASecret), "{text}: {error}");
+    }
+}
