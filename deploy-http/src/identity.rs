@@ -254,11 +254,12 @@ fn asserted(headers: &HeaderMap) -> Result<Option<Identity>, Problem> {
     }
 }
 
-/// Whether a proxy has passed the request on: then the peer's address says nothing about who asks.
+/// Whether a proxy says that it has passed the request on: then the peer's address says nothing about who asks.
 fn forwarded(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded"))
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded")
+    })
 }
 
 fn same(one: &Identity, other: &Identity) -> bool {
