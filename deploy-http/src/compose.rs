@@ -1,7 +1,9 @@
 //! Puts the server together: the only file that names an adapter.
 
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -120,7 +122,12 @@ struct Server {
 impl Server {
     async fn open(config: &Config) -> Result<Self, Stop> {
         let storage = &config.storage;
-        std::fs::create_dir_all(&storage.data_dir).map_err(|error| {
+        // For its owner alone: repositories, logs and the database are in it.
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&storage.data_dir);
+        made.map_err(|error| {
             Stop::wrong(format!(
                 "--data-dir {} cannot be made ({error})",
                 storage.data_dir.display()

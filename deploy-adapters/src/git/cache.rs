@@ -6,8 +6,9 @@
 //! fill another generation. It refuses to be shared: a lock keeps the folder to one process.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,7 +73,9 @@ pub(super) struct Generation {
 
 impl Cache {
     pub(super) fn open(folder: PathBuf) -> Result<Self, GitConfigError> {
-        fs::create_dir_all(&folder).map_err(GitConfigError::Cache)?;
+        // For its owner alone: what is in it may be nobody else's to read.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(GitConfigError::Cache)?;
         let lock = File::create(folder.join("lock")).map_err(GitConfigError::Cache)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => GitConfigError::CacheInUse,
