@@ -24,8 +24,6 @@ use super::{GitConfigError, GitLimits};
 const LIVE: usize = 2;
 /// Above this many slots, those without a generation are forgotten: names that no repository has.
 const SLOTS: usize = 1024;
-/// Where a cache repository forbids redirects to other hosts; `ls-remote` has no other switch.
-const REDIRECTS: &str = "http.followRedirects";
 
 /// All caches.
 #[derive(Debug)]
@@ -300,23 +298,14 @@ impl Generation {
         let path = folder.join(number.to_string());
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).mkpath(true);
-        let repository = Repository::init_opts(&path, &options).map_err(Failure::unavailable)?;
-        let mut configuration = repository.config().map_err(Failure::unavailable)?;
-        configuration
-            .set_bool(REDIRECTS, false)
-            .map_err(Failure::unavailable)?;
+        Repository::init_opts(&path, &options).map_err(Failure::unavailable)?;
         let empty = AtomicBool::new(true);
         Ok(Self { path, number, empty })
     }
 
     /// Opens it; anything amiss is [`Failure::Corrupt`].
     pub(super) fn open(&self) -> Result<Repository, Failure> {
-        let repository = Repository::open_bare(&self.path).map_err(Failure::corrupt)?;
-        let configuration = repository.config().map_err(Failure::corrupt)?;
-        if configuration.get_bool(REDIRECTS).map_err(Failure::corrupt)? {
-            return Err(Failure::corrupt("its configuration was changed"));
-        }
-        Ok(repository)
+        Repository::open_bare(&self.path).map_err(Failure::corrupt)
     }
 
     pub(super) fn is_empty(&self) -> bool {

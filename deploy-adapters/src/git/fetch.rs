@@ -9,7 +9,7 @@ use deploy_core::names::{Branch, CommitId};
 use deploy_core::ports::Resolved;
 use git2::{
     AutotagOption, Direction, ErrorCode, FetchOptions, ObjectType, Oid, RemoteCallbacks, RemoteConnection,
-    RemoteHead, RemoteRedirect, Repository,
+    RemoteHead, Repository,
 };
 
 use super::GitLimits;
@@ -234,7 +234,6 @@ fn download(
     options
         .remote_callbacks(watch.callbacks())
         .download_tags(AutotagOption::None)
-        .follow_redirects(RemoteRedirect::None)
         .update_fetchhead(false)
         .depth(1);
     let refspec = format!("+{source}:{kept_as}");
