@@ -3,6 +3,7 @@
 
 pub mod git;
 pub mod identity;
+pub mod kubernetes;
 pub mod local;
 pub mod storage;
 pub mod system;
