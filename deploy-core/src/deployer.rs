@@ -79,8 +79,10 @@ macro_rules! ports {
                     image_builder: self.image_builder,
                 };
                 let changes = Changes::default();
-                let (engine, inbox) = Engine::new(ports.clone(), self.settings, changes.clone());
-                Ok((Deployer { ports, inbox, policy: Arc::new(self.policy), changes }, engine))
+                let policy = Arc::new(self.policy);
+                let (engine, inbox) =
+                    Engine::new(ports.clone(), Arc::clone(&policy), self.settings, changes.clone());
+                Ok((Deployer { ports, inbox, policy, changes }, engine))
             }
         }
     };

@@ -11,14 +11,17 @@ mod carry_out;
 mod commands;
 mod inputs;
 mod resync;
+mod taking;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
+use crate::authz::Policy;
 use crate::changes::Changes;
 use crate::deployer::Ports;
 use crate::error::{Error, ErrorCode};
@@ -76,17 +79,24 @@ pub enum EngineError {
 /// The engine. [`Engine::run`] is to be spawned once beside the [`crate::Deployer`] it was built with.
 pub struct Engine {
     ports: Ports,
+    policy: Arc<Policy>,
     settings: Settings,
     changes: Changes,
     inbox: mpsc::Receiver<Command>,
 }
 
 impl Engine {
-    pub(crate) fn new(ports: Ports, settings: Settings, changes: Changes) -> (Self, Inbox) {
+    pub(crate) fn new(
+        ports: Ports,
+        policy: Arc<Policy>,
+        settings: Settings,
+        changes: Changes,
+    ) -> (Self, Inbox) {
         let (sender, inbox) = mpsc::channel(1024);
         (
             Self {
                 ports,
+                policy,
                 settings,
                 changes,
                 inbox,
@@ -122,6 +132,7 @@ impl Engine {
             unclear: None,
             generation,
             ports: self.ports,
+            policy: self.policy,
             settings: self.settings,
             changes: self.changes,
         };
@@ -165,6 +176,8 @@ impl Engine {
 /// Everything the loop owns.
 struct Desk {
     ports: Ports,
+    /// Whose deployment a step may take the place of.
+    policy: Arc<Policy>,
     settings: Settings,
     changes: Changes,
     generation: Generation,

@@ -26,6 +26,8 @@ pub struct Run {
     pub source: Option<Source>,
     /// Who asked for it.
     pub identity: Identity,
+    /// The groups they were in then: what a step may replace is decided when it does.
+    pub groups: Vec<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// Remarks.

@@ -157,8 +157,8 @@ impl Key {
     }
 }
 
-/// The keys that are believed: at least one.
-#[derive(Debug)]
+/// The keys that are believed.
+#[derive(Debug, Default)]
 pub(super) struct KeySet(Vec<Key>);
 
 impl KeySet {
@@ -167,11 +167,21 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self(keys))
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Nobody's: no token is believed.
+    pub(super) fn none() -> Self {
+        Self::default()
+    }
+
     /// The key that a token's `kid` names. One key alone is taken by tokens without `kid`, and one that has no name by all.
     pub(super) fn select(&self, kid: Option<&str>) -> Result<&Key, Rule> {
         match (kid, self.0.as_slice()) {
             (None, [only]) => Ok(only),
             (Some(_), [only]) if only.kid.is_none() => Ok(only),
+            (_, []) => Err("there is no key that is believed now"),
             (None, _) => Err("its header has no kid, and there are several keys"),
             (Some(kid), keys) => keys
                 .iter()

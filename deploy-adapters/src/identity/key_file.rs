@@ -19,7 +19,8 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// Where the keys are.
 ///
 /// The file is read again while tokens come, at most every 10 seconds, and counts from then on: a key that is no longer
-/// in it is no longer believed. A file that cannot be read or holds no key leaves the keys as they were, with a warning.
+/// in it is no longer believed. A set without a key believes nobody; a file that cannot be read whole leaves the keys as
+/// they were, with a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyFile {
     /// A secret for HS256: the file's bytes, without one line end at its end.

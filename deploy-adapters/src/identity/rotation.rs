@@ -111,13 +111,25 @@ impl Shared {
         if self.lock().bytes == bytes {
             return Ok(());
         }
-        let (keys, skipped) = self.file.parse(&bytes)?;
+        let (keys, skipped) = match self.file.parse(&bytes) {
+            Ok(parsed) => parsed,
+            // Whole, and without a key: whoever wrote it believes nobody any more.
+            Err(error @ KeysError::NoKey { .. }) => {
+                self.replace(KeySet::none(), bytes);
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         tracing::info!(file = %self.file.path().display(), "the keys that tokens are checked with have changed");
         report(&self.file, &skipped);
+        self.replace(keys, bytes);
+        Ok(())
+    }
+
+    fn replace(&self, keys: KeySet, bytes: Secret<Vec<u8>>) {
         let mut state = self.lock();
         state.keys = Arc::new(keys);
         state.bytes = bytes;
-        Ok(())
     }
 }
 
@@ -135,8 +147,8 @@ impl Look {
             .as_ref()
             .filter(|why| Some(*why) != state.trouble.as_ref())
         {
-            let file = self.0.file.path().display();
-            tracing::warn!(%file, why, "the keys that tokens are checked with cannot be read again; those read before are used");
+            let (file, keys) = (self.0.file.path().display(), state.keys.len());
+            tracing::warn!(%file, why, keys, "the file of keys gives none; so many of those read before are used");
         }
         state.trouble = trouble;
     }

@@ -50,6 +50,9 @@ struct RunSpec<'a> {
     namespace: Cow<'a, Namespace>,
     source: Cow<'a, Option<Source>>,
     identity: Cow<'a, Identity>,
+    // A record from before it was kept was made by somebody of no group.
+    #[serde(default)]
+    groups: Cow<'a, [String]>,
     created_at: Timestamp,
     warnings: Cow<'a, [Warning]>,
 }
@@ -85,6 +88,7 @@ pub(super) fn run_spec(run: &Run) -> Result<String, BoxError> {
         namespace,
         source,
         identity,
+        groups,
         created_at,
         warnings,
         status: _,
@@ -96,6 +100,7 @@ pub(super) fn run_spec(run: &Run) -> Result<String, BoxError> {
         namespace: Cow::Borrowed(namespace),
         source: Cow::Borrowed(source),
         identity: Cow::Borrowed(identity),
+        groups: Cow::Borrowed(groups),
         created_at: *created_at,
         warnings: Cow::Borrowed(warnings),
     })
@@ -130,6 +135,7 @@ pub(super) fn run((id, spec, status): RunRow) -> Result<Run, RecordsError> {
         namespace: spec.namespace.into_owned(),
         source: spec.source.into_owned(),
         identity: spec.identity.into_owned(),
+        groups: spec.groups.into_owned(),
         created_at: spec.created_at,
         warnings: spec.warnings.into_owned(),
         status: parsed("status of run", &id, &status)?,

@@ -123,8 +123,21 @@ async fn a_key_that_left_the_set_is_not_believed_and_one_that_came_is() {
     assert_eq!(said(&verifier, &old).await, "ada@example.com");
     assert_eq!(said(&verifier, &new).await, "ada@example.com");
 
-    replace(&file, &set(&[second]));
+    replace(&file, &set(std::slice::from_ref(&second)));
     clock.advance(PERIOD);
     assert_eq!(said(&verifier, &old).await, unknown);
+    assert_eq!(said(&verifier, &new).await, "ada@example.com");
+
+    // Half of a file is no word about anyone; a set without a key is one about all.
+    replace(&file, br#"{"keys": ["#);
+    clock.advance(PERIOD);
+    assert_eq!(said(&verifier, &new).await, "ada@example.com");
+    for nobody in [set(&[]), set(&[serde_json::json!({"kty": "OKP", "kid": "second"})])] {
+        replace(&file, &nobody);
+        clock.advance(PERIOD);
+        assert_eq!(said(&verifier, &new).await, "there is no key that is believed now");
+    }
+    replace(&file, &set(&[second]));
+    clock.advance(PERIOD);
     assert_eq!(said(&verifier, &new).await, "ada@example.com");
 }

@@ -28,9 +28,17 @@ impl Desk {
         if must_wait || !self.in_flight.insert((id, kind)) {
             return;
         }
+        let taking = (kind == IntentKind::Apply).then(|| self.taking(task)).flatten();
         let (ports, task) = (self.ports.clone(), task.clone());
         self.work.push(Box::pin(async move {
-            let outcome = carry_out(&ports, task, &intent).await;
+            let objection = match taking {
+                Some(taking) => taking.objection(&ports).await,
+                None => None,
+            };
+            let outcome = match objection {
+                Some(objection) => objection,
+                None => carry_out(&ports, task, &intent).await,
+            };
             Input::Done(id, intent, outcome)
         }));
         if kind == IntentKind::Apply {

@@ -268,13 +268,13 @@ impl Deployer {
 }
 
 /// Whether a caller may deploy what a task deploys, and so put something else in its place.
-pub(super) fn may_replace(policy: &Policy, caller: &Caller, holder: &Task) -> bool {
+pub(crate) fn may_replace(policy: &Policy, caller: &Caller, holder: &Task) -> bool {
     let decision = authz::decide(policy, caller, Action::Deploy, target_of(holder));
     decision == Decision::Allowed
 }
 
 /// It does not say whose it is.
-pub(super) const NOT_TO_REPLACE: &str =
+pub(crate) const NOT_TO_REPLACE: &str =
     "the policy does not let you replace what is deployed under this name; use another name";
 
 /// What came of a review.

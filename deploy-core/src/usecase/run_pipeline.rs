@@ -190,7 +190,8 @@ impl Deployer {
             finished_at: None,
             counts: StepCounts::default(),
         };
-        let (identity, created_at, original) = (caller.identity.clone(), frame.now, definition.original);
+        let Caller { identity, groups } = caller.clone();
+        let (created_at, original) = (frame.now, definition.original);
         let run = Run {
             id,
             name,
@@ -198,6 +199,7 @@ impl Deployer {
             namespace,
             source,
             identity,
+            groups,
             created_at,
             warnings,
             status,

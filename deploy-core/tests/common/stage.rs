@@ -265,7 +265,7 @@ pub(crate) fn caller(who: &str) -> Caller {
     }
 }
 
-fn deploy(repository: &str, directory: &str, namespace: &str, name: Option<&str>) -> DeployTask {
+pub(crate) fn deploy(repository: &str, directory: &str, namespace: &str, name: Option<&str>) -> DeployTask {
     DeployTask {
         repository: repository.parse().unwrap(),
         directory: directory.parse().unwrap(),

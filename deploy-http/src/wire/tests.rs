@@ -69,7 +69,7 @@ fn step(index: u32, name: &str, state: &str, step: &str) -> Task {
 fn run() -> Run {
     stored(json!({
         "id": RUN, "name": "nightly", "original": "etl", "namespace": "demo", "source": source(),
-        "identity": "ada@example.com", "created_at": "2026-01-02T03:04:05Z", "warnings": [],
+        "identity": "ada@example.com", "groups": ["data"], "created_at": "2026-01-02T03:04:05Z", "warnings": [],
         "status": {
             "state": "running", "in_error": false, "finished_at": null,
             "counts": {"waiting": 1, "running": 1, "succeeded": 1, "failed": 0, "skipped": 0, "killed": 0}

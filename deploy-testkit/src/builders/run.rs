@@ -22,6 +22,7 @@ impl Default for RunBuilder {
                 namespace: parsed("demo"),
                 source: None,
                 identity: parsed("ada@example.com"),
+                groups: vec!["data".to_owned()],
                 created_at: time(0),
                 warnings: Vec::new(),
                 status: RunStatus {
