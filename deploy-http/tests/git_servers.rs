@@ -22,6 +22,7 @@ mod scene;
 #[path = "common/server.rs"]
 mod server;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,6 +59,12 @@ fn a_task_is_deployed_over_https_and_a_refusal_is_told_without_a_secret() {
     ];
     let api = Api::new(Server::start(&git.url(), &flags));
     deploys(&api);
+    // What is fetched with those credentials is their owner's alone.
+    for folder in ["", "git-cache"] {
+        let folder = api.server.state_folder().join(folder);
+        let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
 
     std::fs::write(&credentials, format!("https://ada:canary-old@{host}\n")).unwrap();
     let refused = api.get("/v1/task/deploy/demo/ok").problem(502, "git-answer");

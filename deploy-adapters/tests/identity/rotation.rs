@@ -132,10 +132,16 @@ async fn a_key_that_left_the_set_is_not_believed_and_one_that_came_is() {
     replace(&file, br#"{"keys": ["#);
     clock.advance(PERIOD);
     assert_eq!(said(&verifier, &new).await, "ada@example.com");
-    for nobody in [set(&[]), set(&[serde_json::json!({"kty": "OKP", "kid": "second"})])] {
+    for nobody in [
+        set(&[]),
+        set(&[serde_json::json!({"kty": "OKP", "kid": "second"})]),
+    ] {
         replace(&file, &nobody);
         clock.advance(PERIOD);
-        assert_eq!(said(&verifier, &new).await, "there is no key that is believed now");
+        assert_eq!(
+            said(&verifier, &new).await,
+            "there is no key that is believed now"
+        );
     }
     replace(&file, &set(&[second]));
     clock.advance(PERIOD);

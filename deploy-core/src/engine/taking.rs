@@ -62,11 +62,13 @@ impl Taking {
             },
         };
         let may_replace = |holder: &Task| may_replace(&self.policy, &self.caller, holder);
-        holder.filter(|holder| !may_replace(holder)).map(|_| Outcome::Refused {
-            code: ErrorCode::Denied,
-            reason: ReasonCode::ClusterRefused,
-            message: NOT_TO_REPLACE.to_owned(),
-        })
+        holder
+            .filter(|holder| !may_replace(holder))
+            .map(|_| Outcome::Refused {
+                code: ErrorCode::Denied,
+                reason: ReasonCode::ClusterRefused,
+                message: NOT_TO_REPLACE.to_owned(),
+            })
     }
 }
 

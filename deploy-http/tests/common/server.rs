@@ -97,9 +97,14 @@ impl Server {
         self.external_url.as_deref().unwrap()
     }
 
+    /// Its data folder.
+    pub fn state_folder(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// A file below its data folder, written with the folders it needs.
     pub fn write(&self, path: &str, content: &str) -> PathBuf {
-        write(&self.folder.path().join("state"), path, content)
+        write(&self.state_folder(), path, content)
     }
 
     /// A file that the server knows nothing of.
