@@ -12,6 +12,7 @@ mod commands;
 mod inputs;
 mod resync;
 mod taking;
+mod unreachable;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use batch::{Batch, Refused};
 use board::Board;
 use commands::Waiter;
 use inputs::{Input, IntentKind};
+use unreachable::Trouble;
 
 /// How the engine behaves over time.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +50,9 @@ pub struct Settings {
     pub retry: Duration,
     /// The longest such wait.
     pub retry_max: Duration,
-    /// How often a deploy or delete that somebody waits for is tried before it is given up.
-    pub attempts: u32,
+    /// How long somebody waits for a deploy or delete before it is given up, or, where it may be done already, answered as
+    /// pending. What is under way then may add the time that one call takes.
+    pub patience: Duration,
 }
 
 impl Default for Settings {
@@ -60,7 +63,7 @@ impl Default for Settings {
             janitor: Duration::from_secs(600),
             retry: Duration::from_secs(1),
             retry_max: Duration::from_secs(30),
-            attempts: 4,
+            patience: Duration::from_secs(7),
         }
     }
 }
@@ -124,7 +127,8 @@ impl Engine {
             batch: Batch::default(),
             work: FuturesUnordered::new(),
             in_flight: HashSet::new(),
-            attempts: HashMap::new(),
+            resting: HashSet::new(),
+            troubles: HashMap::new(),
             waiting: HashMap::new(),
             refusals: HashMap::new(),
             backlog: VecDeque::new(),
@@ -189,8 +193,10 @@ struct Desk {
     work: FuturesUnordered<BoxFuture<'static, Input>>,
     /// Effects under way, so that none is sent twice at once.
     in_flight: HashSet<(TaskId, IntentKind)>,
-    /// How often a task's effect was tried without reaching the cluster.
-    attempts: HashMap<TaskId, u32>,
+    /// Those of them that wait for their next try.
+    resting: HashSet<(TaskId, IntentKind)>,
+    /// Tasks whose effects do not reach the cluster, or are not heard to.
+    troubles: HashMap<TaskId, Trouble>,
     /// Who waits for a task's object to be there, or to be gone.
     waiting: HashMap<TaskId, Vec<Waiter>>,
     /// Why a task's effect was refused, for whoever waits for it.
@@ -248,6 +254,7 @@ impl Desk {
         let settled = batch.settle(&mut self.board);
         for (task, waiter) in settled.waiters {
             self.waiting.entry(task).or_default().push(waiter);
+            self.time_patience(task);
         }
         for id in settled.tasks {
             self.launch(id);
@@ -260,7 +267,7 @@ impl Desk {
             // What is under way for it may still bring an object into being, which its record has to tell of.
             if !task.is_live() && !self.is_in_flight(id) {
                 self.board.forget_task(id);
-                self.attempts.remove(&id);
+                self.troubles.remove(&id);
             }
         }
         for id in settled.runs {

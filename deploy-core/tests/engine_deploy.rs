@@ -17,7 +17,6 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use common::{Server, advance, deployment, from_git, job, object, pass_until, service, within};
 use deploy_core::ErrorCode;
-use deploy_core::engine::Settings;
 use deploy_core::ports::{Clock, InventoryError, MockImageBuilder, MockInventory};
 use deploy_core::task::{Intent, State};
 use deploy_core::workload::{Kind, ReasonCode};
@@ -73,7 +72,7 @@ async fn a_create_that_may_have_been_done_is_pending_and_resolved_by_its_name() 
 }
 
 #[tokio::test]
-async fn a_deploy_is_given_up_after_a_few_tries_and_nothing_is_done_later() {
+async fn a_deploy_is_given_up_within_ten_seconds_and_nothing_is_done_later() {
     within(async {
         let world = World::default();
         let server = Server::start(&world);
@@ -81,14 +80,16 @@ async fn a_deploy_is_given_up_after_a_few_tries_and_nothing_is_done_later() {
             .cluster
             .fail_always(Verb::Apply, Fault::Unavailable { retry_after: None });
 
+        let asked_at = world.clock.now();
         let error = pass_until(&world, server.configure(&job("load"), false))
             .await
             .unwrap_err();
 
         assert_eq!(error.code, ErrorCode::ClusterUnavailable);
         assert!(error.retry_after.is_some());
-        let attempts = Settings::default().attempts as usize;
-        assert_eq!(world.cluster.calls().len(), attempts);
+        assert!((world.clock.now() - asked_at).num_seconds() <= 10);
+        let tries = world.cluster.calls().len();
+        assert!((2..=8).contains(&tries), "{tries} tries, one a second at most");
         let record = world.store.until(|records| records.tasks().next().cloned()).await;
         assert_eq!(record.status.state, State::Failed);
         assert_eq!(
@@ -103,6 +104,25 @@ async fn a_deploy_is_given_up_after_a_few_tries_and_nothing_is_done_later() {
         let other = server.configure(&job("other"), false).await.unwrap();
         assert_eq!(world.cluster.creations_of(record.id()), 0);
         assert_eq!(world.cluster.creations_of(other.id()), 1);
+    })
+    .await;
+}
+
+/// The cluster takes the call and never answers: it may be done, so it is not told that it is not.
+#[tokio::test]
+async fn a_deploy_that_is_under_way_when_patience_is_over_is_pending_and_goes_on() {
+    within(async {
+        let world = World::default();
+        let server = Server::start(&world);
+        world.cluster.hold(Verb::Apply);
+        let task = pass_until(&world, server.configure(&job("load"), false))
+            .await
+            .unwrap();
+        assert_eq!(task.status.state, State::Pending);
+        assert!(!task.status.holds);
+        world.cluster.release(Verb::Apply);
+        world.until_task(task.id(), |task| task.status.holds).await;
+        assert_eq!(world.cluster.creations_of(task.id()), 1);
     })
     .await;
 }

@@ -25,6 +25,8 @@ pub(super) enum Input {
     Done(TaskId, Intent, Outcome),
     /// The wait before an effect is tried again is over.
     Retry(TaskId, IntentKind),
+    /// Whoever waits for a task has waited long.
+    PatienceOver(TaskId),
     /// A step's rollout should be ready by now.
     RolloutDue(TaskId),
     /// It is time to compare store and cluster.
@@ -125,10 +127,8 @@ impl Desk {
                 }
             }
             Input::Done(task, intent, outcome) => self.done(task, intent, outcome),
-            Input::Retry(task, kind) => {
-                self.in_flight.remove(&(task, kind));
-                self.batch.wake(task);
-            }
+            Input::Retry(task, kind) => self.try_again(task, kind),
+            Input::PatienceOver(task) => self.patience_over(task),
             Input::RolloutDue(task) => self.feed(task, Event::RolloutOverdue),
             Input::ResyncDue => self.look_at_everything(),
             Input::Looked(seen) => {
@@ -169,7 +169,7 @@ impl Desk {
             return;
         }
         self.in_flight.remove(&(id, kind));
-        self.attempts.remove(&id);
+        self.troubles.remove(&id);
         self.refusals.remove(&id);
         // What came of an intent that another has replaced since may matter still: a stop finds its object by it.
         self.batch.wake(id);
@@ -240,54 +240,6 @@ impl Desk {
                 so_far.clone_from(&deleted);
             }
         }
-    }
-
-    /// The cluster was not reached. What somebody waits for is given up after a while; everything else is tried until
-    /// it is done.
-    fn unreachable(
-        &mut self,
-        id: TaskId,
-        kind: IntentKind,
-        retry_after: Option<Duration>,
-        may_be_done: bool,
-    ) {
-        let attempts = self.attempts.entry(id).or_default();
-        *attempts += 1;
-        let attempts = *attempts;
-        let delay = self
-            .settings
-            .retry
-            .saturating_mul(1 << (attempts - 1).min(16))
-            .min(self.settings.retry_max);
-        // A stop may be under way for a task that somebody wants deleted: what it meets is not theirs to hear.
-        let waits = |waiter: &Waiter| waiter.waits_for(kind);
-        let is_waited_for = self
-            .waiting
-            .get(&id)
-            .is_some_and(|waiters| waiters.iter().any(waits));
-        if is_waited_for && may_be_done && kind != IntentKind::Delete {
-            self.answer_pending(id);
-        } else if is_waited_for && attempts >= self.settings.attempts {
-            self.in_flight.remove(&(id, kind));
-            self.attempts.remove(&id);
-            let message = "the cluster cannot be reached; nothing was done and nothing will be";
-            self.refusals.insert(
-                id,
-                Error::new(ErrorCode::ClusterUnavailable, message).retry_after(delay),
-            );
-            if kind == IntentKind::Delete {
-                self.feed(id, Event::DeleteAbandoned);
-            } else {
-                self.feed(id, Event::Refused(Reason::new(ReasonCode::Interrupted, message)));
-            }
-            return;
-        }
-        let delay = retry_after.map_or(delay, |asked| asked.max(delay).min(self.settings.retry_max));
-        let clock = self.ports.clock.clone();
-        self.work.push(Box::pin(async move {
-            clock.sleep(delay).await;
-            Input::Retry(id, kind)
-        }));
     }
 
     /// Lets a task take an event in, and everything take in what follows from it.
