@@ -243,10 +243,18 @@ impl Calls {
                 Err(error) => Err(Failure::unreadable(access, error)),
             };
         }
-        let retry_after = head.headers.get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = head
+            .headers
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok());
         // The status alone says enough where its words are lost.
         let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-        Err(Failure::answered(access, head.status.as_u16(), retry_after, &body))
+        Err(Failure::answered(
+            access,
+            head.status.as_u16(),
+            retry_after,
+            &body,
+        ))
     }
 }
 

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::ports::{Cluster, ClusterError, Freshness};
-use deploy_core::workload::{
-    Applied, Deleted, Kind, ObjectRef, Observed, Review, Uid, Workload,
-};
+use deploy_core::workload::{Applied, Deleted, Kind, ObjectRef, Observed, Review, Uid, Workload};
 use futures::stream::BoxStream;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -50,14 +48,16 @@ impl Cluster for KubernetesCluster {
         match self.translator.top(workload, self.non_root(workload)) {
             Top::Job(_) => self.stop_job(workload, budget).await,
             Top::CronJob(mut cron_job) => {
-                self.is_its_own::<SeenCronJob>(workload, &place::<CronJob>(&workload.object()), budget).await?;
+                self.is_its_own::<SeenCronJob>(workload, &place::<CronJob>(&workload.object()), budget)
+                    .await?;
                 if let Some(spec) = &mut cron_job.spec {
                     spec.suspend = Some(true);
                 }
                 self.put_cron_job(workload, *cron_job, budget).await
             }
             Top::Deployment(mut deployment) => {
-                self.is_its_own::<SeenDeployment>(workload, &place::<Deployment>(&workload.object()), budget).await?;
+                self.is_its_own::<SeenDeployment>(workload, &place::<Deployment>(&workload.object()), budget)
+                    .await?;
                 if let Some(spec) = &mut deployment.spec {
                     spec.replicas = Some(0);
                 }
@@ -106,7 +106,11 @@ impl KubernetesCluster {
     }
 
     /// Asks for an object, and takes the answer in.
-    pub(super) async fn fetch<T: Cached + Clone>(&self, place: &Place, budget: Budget) -> Result<Option<T>, Failure> {
+    pub(super) async fn fetch<T: Cached + Clone>(
+        &self,
+        place: &Place,
+        budget: Budget,
+    ) -> Result<Option<T>, Failure> {
         let Some(answer) = self.calls.get(place, budget).await? else {
             return Ok(None);
         };
@@ -143,9 +147,14 @@ impl KubernetesCluster {
     /// One look at an object that asks, its pods from the caches.
     async fn confirm(&self, object: &ObjectRef, budget: Budget) -> Result<Option<Observed>, ClusterError> {
         let is_ours = match object.kind {
-            Kind::Job => self.fetch::<SeenJob>(&place::<Job>(object), budget).await?.map(|job| job.meta.is_ours),
+            Kind::Job => self
+                .fetch::<SeenJob>(&place::<Job>(object), budget)
+                .await?
+                .map(|job| job.meta.is_ours),
             Kind::CronJob => {
-                let found = self.fetch::<SeenCronJob>(&place::<CronJob>(object), budget).await?;
+                let found = self
+                    .fetch::<SeenCronJob>(&place::<CronJob>(object), budget)
+                    .await?;
                 found.map(|cron_job| cron_job.meta.is_ours)
             }
             Kind::Deployment | Kind::Service => return self.confirm_rollout(object, budget).await,
@@ -187,7 +196,9 @@ impl KubernetesCluster {
 
     /// Waits before a change is tried again; each time twice as long.
     pub(super) async fn pause(&self, attempt: u32) {
-        self.clock.sleep(FIRST_PAUSE * 2_u32.saturating_pow(attempt)).await;
+        self.clock
+            .sleep(FIRST_PAUSE * 2_u32.saturating_pow(attempt))
+            .await;
     }
 
     /// Whether the pods of a namespace have to run as another user than root.

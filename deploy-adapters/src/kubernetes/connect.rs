@@ -56,7 +56,9 @@ pub enum ConnectError {
     )]
     NoCluster(#[source] BoxError),
     /// The kubeconfig cannot be used.
-    #[error("the kubeconfig cannot be used; see that `kubectl` works with it, and name a context that is in it")]
+    #[error(
+        "the kubeconfig cannot be used; see that `kubectl` works with it, and name a context that is in it"
+    )]
     Kubeconfig(#[source] BoxError),
     /// The way to the cluster leads through a proxy.
     #[error(
@@ -65,7 +67,9 @@ pub enum ConnectError {
     )]
     Proxy,
     /// The certificates or credentials cannot be used.
-    #[error("the certificates or credentials for the cluster cannot be used; mend them where the kubeconfig names them")]
+    #[error(
+        "the certificates or credentials for the cluster cannot be used; mend them where the kubeconfig names them"
+    )]
     Credentials(#[source] BoxError),
 }
 
@@ -77,6 +81,9 @@ pub(super) struct Clients {
 
 /// Reads the configuration and prepares both clients.
 pub(super) async fn clients(config: &KubernetesConfig) -> Result<Clients, ConnectError> {
+    // Where a second provider of cryptography is built in beside ring, TLS panics unless one was chosen before. An error
+    // says that somebody has chosen already, which is as good.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
     let found = found(config.kubeconfig.as_deref(), config.context.as_deref()).await?;
     let client = || {
         let client = Client::try_from(ours(found.clone()));
@@ -101,7 +108,9 @@ async fn found(file: Option<&Path>, context: Option<&str>) -> Result<Config, Con
         }
         Err(error) => return Err(ConnectError::Kubeconfig(BoxError::from(error))),
     };
-    let chosen = context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
+    let chosen = context
+        .map(str::to_owned)
+        .or_else(|| kubeconfig.current_context.clone());
     if names_a_proxy(&kubeconfig, chosen.as_deref()) {
         return Err(ConnectError::Proxy);
     }
@@ -182,7 +191,10 @@ users:
     async fn a_kubeconfig_is_read_by_its_current_context_or_the_one_that_is_asked_for() {
         let config = connect(KUBECONFIG, None).await.unwrap();
         assert_eq!(config.cluster_url.to_string(), "http://127.0.0.1:1/");
-        assert!(matches!(connect(KUBECONFIG, Some("proxied")).await, Err(ConnectError::Proxy)));
+        assert!(matches!(
+            connect(KUBECONFIG, Some("proxied")).await,
+            Err(ConnectError::Proxy)
+        ));
         for (text, context) in [(KUBECONFIG, Some("unknown")), ("clusters: 3", None)] {
             let refused = connect(text, context).await;
             assert!(matches!(refused, Err(ConnectError::Kubeconfig(_))), "{text}");

@@ -89,8 +89,7 @@ impl Failure {
             .and_then(|text| text.trim().parse().ok())
             .or(details.retry_after_seconds)
             .map(|seconds| Duration::from_secs(seconds.min(LONGEST_WAIT)));
-        let names_another_incarnation =
-            || details.causes.iter().any(|cause| cause.field == "metadata.uid");
+        let names_another_incarnation = || details.causes.iter().any(|cause| cause.field == "metadata.uid");
         match status {
             404 if is_own_word => Self::Absent(message),
             404 => Self::Unserved,
@@ -230,18 +229,54 @@ mod tests {
             (415, None, own(""), "refused: words", "refused: words"),
             (422, None, own("Invalid"), "refused: words", "refused: words"),
             (422, None, uid.to_owned(), "conflict", "conflict"),
-            (429, Some("3"), "Too many requests".to_owned(), "not done, again in 3 s", "not done, again in 3 s"),
-            (429, Some("soon"), wait.to_owned(), "not done, again in 7 s", "not done, again in 7 s"),
-            (429, Some("999999999999"), String::new(), "not done, again in 3600 s", "not done, again in 3600 s"),
+            (
+                429,
+                Some("3"),
+                "Too many requests".to_owned(),
+                "not done, again in 3 s",
+                "not done, again in 3 s",
+            ),
+            (
+                429,
+                Some("soon"),
+                wait.to_owned(),
+                "not done, again in 7 s",
+                "not done, again in 7 s",
+            ),
+            (
+                429,
+                Some("999999999999"),
+                String::new(),
+                "not done, again in 3600 s",
+                "not done, again in 3600 s",
+            ),
             (429, None, String::new(), "not done", "not done"),
             (500, None, own("InternalError"), "not done", "unknown"),
             (500, None, webhook.to_owned(), "not done", "not done"),
             (502, None, "<html>".to_owned(), "not done", "unknown"),
-            (503, Some("1"), own("ServiceUnavailable"), "not done, again in 1 s", "not done, again in 1 s"),
+            (
+                503,
+                Some("1"),
+                own("ServiceUnavailable"),
+                "not done, again in 1 s",
+                "not done, again in 1 s",
+            ),
             // A proxy says so as well where the connection broke after the request was passed on.
-            (503, Some("1"), "upstream connect error".to_owned(), "not done, again in 1 s", "unknown"),
+            (
+                503,
+                Some("1"),
+                "upstream connect error".to_owned(),
+                "not done, again in 1 s",
+                "unknown",
+            ),
             (504, None, own("Timeout"), "not done", "unknown"),
-            (418, None, String::new(), "refused: the API server answered 418", "refused: the API server answered 418"),
+            (
+                418,
+                None,
+                String::new(),
+                "refused: the API server answered 418",
+                "refused: the API server answered 418",
+            ),
         ];
         for (status, header, body, as_read, as_write) in table {
             for (access, wanted) in [(Access::Read, as_read), (Access::Write, as_write)] {
@@ -272,6 +307,9 @@ mod tests {
         let unknown = Failure::Unknown("below".into());
         assert!(matches!(ClusterError::from(unknown), ClusterError::Ambiguous(_)));
         let conflict = Failure::Conflict("again and again".to_owned());
-        assert!(matches!(ClusterError::from(conflict), ClusterError::Unavailable { .. }));
+        assert!(matches!(
+            ClusterError::from(conflict),
+            ClusterError::Unavailable { .. }
+        ));
     }
 }

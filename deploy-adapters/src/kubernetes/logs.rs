@@ -54,7 +54,9 @@ impl Logs for KubernetesCluster {
                 found.get_or_insert_default().push_str(&text);
             }
         }
-        found.map(|text| last_lines(&text, lines)).ok_or(LogsError::NotFound)
+        found
+            .map(|text| last_lines(&text, lines))
+            .ok_or(LogsError::NotFound)
     }
 }
 

@@ -40,7 +40,9 @@ impl KubernetesCluster {
             .ours::<SeenCronJob>(&at, cached.map(|found| found.meta.clone()), budget)
             .await?;
         let created = known.is_none();
-        let now = self.put::<SeenCronJob>(workload, &at, known, cron_job, budget).await?;
+        let now = self
+            .put::<SeenCronJob>(workload, &at, known, cron_job, budget)
+            .await?;
         Ok(applied(&now, created))
     }
 
@@ -87,7 +89,8 @@ impl KubernetesCluster {
             }
         };
         let route = async {
-            if self.is_published(workload) || (self.translator.rules().gateway.is_some() && cached.is_some()) {
+            if self.is_published(workload) || (self.translator.rules().gateway.is_some() && cached.is_some())
+            {
                 self.route_of(workload, budget).await
             } else {
                 Ok(None)
@@ -112,7 +115,8 @@ impl KubernetesCluster {
         let (at_service, at_route) = (place::<Service>(&object), place::<HttpRoute>(&object));
         match (self.translator.service(workload, owner), known.service) {
             (Some(service), known) => {
-                self.put::<SeenService>(workload, &at_service, known, service, budget).await?;
+                self.put::<SeenService>(workload, &at_service, known, service, budget)
+                    .await?;
             }
             (None, Some(left)) => {
                 self.drop_it(&at_service, &uid(&left), budget).await?;
@@ -134,7 +138,13 @@ impl KubernetesCluster {
     }
 
     fn is_published(&self, workload: &Workload) -> bool {
-        let published = matches!(&workload.shape, Shape::Service { published: Some(_), .. });
+        let published = matches!(
+            &workload.shape,
+            Shape::Service {
+                published: Some(_),
+                ..
+            }
+        );
         published && self.translator.rules().gateway.is_some()
     }
 
@@ -179,7 +189,10 @@ impl KubernetesCluster {
     ) -> Result<Option<Meta>, ClusterError> {
         let known = match cached {
             Some(known) => Some(known),
-            None => self.fetch::<T>(at, budget).await?.map(|found| found.meta().clone()),
+            None => self
+                .fetch::<T>(at, budget)
+                .await?
+                .map(|found| found.meta().clone()),
         };
         match known {
             Some(known) if !known.is_ours => Err(ClusterError::NotOurs),
@@ -257,7 +270,11 @@ impl KubernetesCluster {
 
     /// Removes what a service had besides. What is gone, or is another incarnation, is not there any more.
     async fn drop_it(&self, at: &Place, uid: &Uid, budget: Budget) -> Result<(), ClusterError> {
-        match self.calls.delete(at, uid, PropagationPolicy::Background, budget).await {
+        match self
+            .calls
+            .delete(at, uid, PropagationPolicy::Background, budget)
+            .await
+        {
             Ok(_) | Err(Failure::Absent(_) | Failure::Conflict(_)) => Ok(()),
             Err(failure) => Err(failure.into()),
         }
@@ -267,7 +284,10 @@ impl KubernetesCluster {
     async fn take_back(&self, at: &Place, uid: &Uid, budget: Budget) {
         if let Err(error) = self.drop_it(at, uid, budget).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a deployment whose service was refused could not be removed");
+            tracing::warn!(
+                error,
+                "a deployment whose service was refused could not be removed"
+            );
         }
     }
 }

@@ -68,7 +68,9 @@ impl KubernetesCluster {
     fn propagation(&self, object: &ObjectRef, incarnation: &Uid) -> PropagationPolicy {
         let observed = self.seen.observed(object);
         match observed.filter(|observed| observed.uid == *incarnation) {
-            Some(observed) if matches!(observed.condition, Condition::Ended(_)) => PropagationPolicy::Background,
+            Some(observed) if matches!(observed.condition, Condition::Ended(_)) => {
+                PropagationPolicy::Background
+            }
             _ => PropagationPolicy::Foreground,
         }
     }
@@ -81,7 +83,11 @@ impl KubernetesCluster {
     ) -> Result<bool, ClusterError> {
         for attempt in 0..TRIES {
             let propagation = doomed.propagation.clone();
-            match self.calls.delete(&doomed.at, &doomed.uid, propagation, budget).await {
+            match self
+                .calls
+                .delete(&doomed.at, &doomed.uid, propagation, budget)
+                .await
+            {
                 Ok(Removal::Gone) => return Ok(true),
                 Ok(Removal::UnderWay) => return self.until_gone::<T>(doomed).await.map(|()| true),
                 Err(Failure::Absent(_)) => return Ok(false),
