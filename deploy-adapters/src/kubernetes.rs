@@ -1,7 +1,10 @@
 //! Kubernetes behind the core's ports. [`objects`] turns a workload into objects (pure), [`seen`] keeps what the cluster
 //! told us and reads states out of it, [`cluster`] writes. `kube::Error` ends in this folder.
 
+mod inventory;
 mod marks;
 mod rules;
+mod seen;
+mod state;
 
 pub use rules::{Gateway, Rules};
