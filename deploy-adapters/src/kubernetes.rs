@@ -2,6 +2,8 @@
 //! told us and reads states out of it, [`cluster`] writes. `kube::Error` ends in this folder.
 
 mod marks;
+mod objects;
+mod review;
 mod rules;
 
 pub use rules::{Gateway, Rules};
