@@ -15,6 +15,8 @@
 mod api;
 #[path = "common/curl.rs"]
 mod curl;
+#[path = "common/node.rs"]
+mod node;
 #[path = "common/scene.rs"]
 mod scene;
 #[path = "common/server.rs"]

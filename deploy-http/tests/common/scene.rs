@@ -10,8 +10,21 @@ use serde_json::{Value, json};
 
 use super::server::CANARY;
 
+/// Where the tasks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the local cluster: as processes of this machine, with `/code` mapped to the task's folder.
+    Local,
+    /// On the stand-in for Kubernetes, whose pods are processes of this machine too.
+    StandIn,
+    /// On a real cluster, in an image of busybox.
+    Cluster,
+}
+
 /// Two repositories, `demo` and `other`.
 pub struct Scene {
+    /// Where its tasks run.
+    pub place: Place,
     /// The folder they are in.
     pub git: GitFolder,
     /// Where the service of `demo/web` listens.
@@ -23,11 +36,16 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets it.
+    /// Sets it for the local cluster.
     pub fn set() -> Self {
+        Self::set_in(Place::Local)
+    }
+
+    /// Sets it.
+    pub fn set_in(place: Place) -> Self {
         let git = GitFolder::new();
         let (port, of_mixed) = free_ports();
-        let mut entries = tasks(port, of_mixed);
+        let mut entries = tasks(place, port, of_mixed);
         entries.extend(pipelines());
         let master = git.publish("demo", "master", &entries).to_string();
         entries.retain(|entry| entry.path != "ok/manifest.json");
@@ -41,6 +59,7 @@ impl Scene {
         // Its name gives the same namespace as the one above.
         git.publish("other.repo", "master", &[ok]);
         Self {
+            place,
             git,
             port,
             master,
@@ -54,12 +73,15 @@ impl Scene {
     }
 }
 
+/// Has `sh` in it, and what the scene's lines call. Where images are not run, any name will do.
+pub const IMAGE: &str = "docker.io/library/busybox:1.37";
+
 /// A manifest that runs a line of shell, with keys on top.
 pub fn document(name: &str, kind: &str, line: &str, more: Value) -> Value {
     let mut document = json!({
         "name": name,
         "type": kind,
-        "image": "registry.example/demo/sh:1",
+        "image": IMAGE,
         "cmd": ["sh", "-c", line],
         "env": [{"name": "PASSWORD", "value": format!("{CANARY}-env")}],
     });
@@ -75,26 +97,33 @@ fn manifest(name: &str, kind: &str, line: &str, more: Value) -> Entry {
     file(&format!("{name}/manifest.json"), text)
 }
 
-fn tasks(port: u16, of_mixed: u16) -> Vec<Entry> {
+fn tasks(place: Place, port: u16, of_mixed: u16) -> Vec<Entry> {
     let serve = |name: &str, port: u16| {
-        let line = format!("exec python3 -m http.server --bind 127.0.0.1 {port}");
+        let line = match place {
+            Place::Cluster => format!("mkdir -p /tmp/www && exec httpd -f -p {port} -h /tmp/www"),
+            Place::Local | Place::StandIn => {
+                format!("exec python3 -m http.server --bind 127.0.0.1 {port}")
+            }
+        };
         let more = json!({"container-port": port, "labels": "app:web,tier:front", "published": {}});
         manifest(name, "service", &line, more)
     };
-    let fetch =
-        format!("import urllib.request as r; print(r.urlopen('http://127.0.0.1:{of_mixed}/').status)");
-    let smoke = json!({
-        "name": "smoke", "type": "job", "image": "registry.example/demo/python:1", "cmd": ["python3", "-c", fetch],
-    });
+    let fetch = match place {
+        // By its name, on the port that every service has.
+        Place::Cluster => "wget -q -S -O /dev/null http://mixed-web/ 2>&1 | grep -o 200".to_owned(),
+        Place::Local | Place::StandIn => format!(
+            "python3 -c \"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{of_mixed}/').status)\""
+        ),
+    };
     let built = json!({
         "name": "built", "type": "job", "image-destination": "registry.example/demo/built:0.1",
-        "cmd": ["python3", "/code/built.py", "10"],
+        "cmd": built(place, 10),
         "cpu-request": "0.15", "cpu-limit": "0.20", "memory-request": "150Mi", "memory-limit": "200Mi", "schedule": "",
     });
     let bad = json!({
         "name": "BAD", "type": "job", "image": "x", "cmd": "sh", "privileged": true, "replicas": "one",
     });
-    vec![
+    let mut entries = vec![
         manifest("ok", "job", "echo one; echo two; echo ${WORD:-three}", json!({})),
         manifest("fail", "job", "echo it broke >&2; exit 3", json!({})),
         manifest("slow", "job", "echo begun; exec sleep 600", json!({})),
@@ -102,17 +131,30 @@ fn tasks(port: u16, of_mixed: u16) -> Vec<Entry> {
         manifest("cron", "job", "echo tick", json!({"schedule": "*/5 * * * *"})),
         serve("web", port),
         serve("mixed-web", of_mixed),
-        file("smoke/manifest.json", smoke.to_string()),
+        manifest("smoke", "job", &fetch, json!({})),
         file("deep/er/built/manifest.json", built.to_string()),
         file(
             "deep/er/built/code/built.py",
             "import sys\nprint('built with', sys.argv[1])\n",
         ),
-        file("deep/er/built/code/Dockerfile", "FROM python:3\nCOPY . /code\n"),
         file("bad/manifest.json", bad.to_string()),
         file("broken/manifest.json", "{\"name\": "),
         file("empty/README.md", "nothing to deploy here\n"),
-    ]
+    ];
+    // It is built where there is a builder; elsewhere the image is taken for one that is there.
+    if place == Place::Local {
+        let text = "FROM python:3\nCOPY . /code\n";
+        entries.push(file("deep/er/built/code/Dockerfile", text));
+    }
+    entries
+}
+
+/// The command of the task whose image is built: on the local cluster it is the file in `/code` that runs.
+pub fn built(place: Place, number: u32) -> Value {
+    match place {
+        Place::Local => json!(["python3", "/code/built.py", number.to_string()]),
+        Place::StandIn | Place::Cluster => json!(["sh", "-c", format!("echo built with {number}")]),
+    }
 }
 
 fn pipelines() -> Vec<Entry> {

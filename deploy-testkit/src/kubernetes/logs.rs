@@ -9,6 +9,22 @@ use super::store::State;
 /// What every container writes first.
 const HERE: &str = "here\n";
 
+/// The kubelet's limits for the end of a log in a container's status (`FallbackToLogsOnError`).
+const MOST_BYTES: usize = 2048;
+const MOST_LINES: usize = 80;
+
+/// The end of what a pod has written, as its kubelet puts it into the status of a container that failed.
+pub(super) fn end(state: &State, key: &Key) -> String {
+    let written = state.memory.logs.get(key).map_or(HERE, String::as_str);
+    let lines: Vec<&str> = written.split_inclusive('\n').rev().take(MOST_LINES).collect();
+    let last: String = lines.into_iter().rev().collect();
+    let mut from = last.len().saturating_sub(MOST_BYTES);
+    while !last.is_char_boundary(from) {
+        from += 1;
+    }
+    last.get(from..).unwrap_or_default().to_owned()
+}
+
 /// A pod's log, or the end of it. There is no following: a log is what was written so far.
 pub(super) fn read(state: &State, asked: &Asked) -> Result<String, Refusal> {
     let kind = by_plural(PODS).ok_or_else(Refusal::no_such_path)?;

@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::super::delete::{Options, delete};
+use super::super::logs;
 use super::super::object::{Key, Object, Said, list, number, say, set, text};
 use super::super::store::{State, is_over};
 use super::pods::key_of;
@@ -125,16 +126,21 @@ pub(super) fn end_by_itself(state: &mut State, uid: &str, of_restarts: i64, code
 pub(in super::super) fn end(state: &mut State, uid: &str, code: i64, reason: &str) {
     let Some(key) = key_of(state, uid) else { return };
     let now = state.stamp();
+    let written = logs::end(state, &key);
     state.modify(&key, |pod| {
         let started = text(pod, "/status/containerStatuses/0/state/running/startedAt").to_owned();
         let started = if started.is_empty() { now.clone() } else { started };
-        let terminated = json!({"terminated": {
+        let mut terminated = json!({"terminated": {
             "exitCode": code,
             "reason": reason,
             "startedAt": started,
             "finishedAt": now,
             "containerID": format!("containerd://{uid}"),
         }});
+        let falls_back = text(pod, "/spec/containers/0/terminationMessagePolicy") == "FallbackToLogsOnError";
+        if falls_back && code != 0 && !written.is_empty() {
+            set(&mut terminated, "/terminated/message", json!(written));
+        }
         write_containers(pod, &terminated, false);
         write_ready(pod, false, "ContainersNotReady", &now);
     });
