@@ -32,10 +32,18 @@ fn at(uid: &str, version: u64) -> Option<(String, u64)> {
 #[test]
 fn only_what_is_newer_is_taken() {
     let mut cache = Cache::default();
-    assert!(cache.put(a("1", 10)).is_some_and(|change| change.before.is_none()));
+    assert!(
+        cache
+            .put(a("1", 10))
+            .is_some_and(|change| change.before.is_none())
+    );
     assert!(cache.put(a("1", 10)).is_none());
     assert!(cache.put(a("1", 9)).is_none());
-    assert!(cache.put(a("1", 100)).is_some_and(|change| change.before.is_some()));
+    assert!(
+        cache
+            .put(a("1", 100))
+            .is_some_and(|change| change.before.is_some())
+    );
     assert_eq!(version(&cache), at("1", 100));
 }
 
@@ -72,7 +80,10 @@ fn a_new_incarnation_takes_the_place_of_the_old_one_for_good() {
     let mut cache = Cache::default();
     cache.put(a("1", 10));
     let change = cache.put(a("2", 20)).unwrap();
-    assert_eq!(change.before.map(|job| (*job.meta.uid).to_owned()), Some("1".to_owned()));
+    assert_eq!(
+        change.before.map(|job| (*job.meta.uid).to_owned()),
+        Some("1".to_owned())
+    );
     assert!(cache.by_uid("1").is_none());
     assert!(cache.put(a("1", 15)).is_none());
     assert!(cache.remove(&a("1", 16).meta).is_none());
@@ -85,11 +96,16 @@ fn a_list_takes_out_what_it_has_not_and_leaves_what_is_newer_than_itself() {
     cache.put(a("1", 10));
     cache.put(of::<SeenJob>(&job("b", "2", 55)));
     cache.put(of::<SeenJob>(&job("c", "3", 60)));
-    let changes = cache.replace(vec![of(&job("b", "2", 40)), of(&job("d", "4", 45))], Some(50), false);
+    let changes = cache.replace(
+        vec![of(&job("b", "2", 40)), of(&job("d", "4", 45))],
+        Some(50),
+        false,
+    );
     assert_eq!(changes.len(), 2);
     let names = |cache: &Cache<SeenJob>| -> Vec<(String, u64)> {
         let jobs = cache.after(None, None);
-        jobs.map(|job| ((*job.meta.name).to_owned(), job.meta.version.unwrap())).collect()
+        jobs.map(|job| ((*job.meta.name).to_owned(), job.meta.version.unwrap()))
+            .collect()
     };
     let expected = [("b", 55), ("c", 60), ("d", 45)].map(|(name, version)| (name.to_owned(), version));
     assert_eq!(names(&cache), expected);
@@ -129,7 +145,10 @@ fn groups_follow_their_members() {
 #[test]
 fn pages_begin_after_their_place_whatever_is_there() {
     let mut cache: Cache<SeenPod> = Cache::default();
-    for (version, (namespace, name)) in [("a", "y"), ("a", "x"), ("b", "x"), ("c", "z")].into_iter().enumerate() {
+    for (version, (namespace, name)) in [("a", "y"), ("a", "x"), ("b", "x"), ("c", "z")]
+        .into_iter()
+        .enumerate()
+    {
         let mut object = pod(name, "j1", version as u64 + 1, &running());
         object["metadata"]["namespace"] = json!(namespace);
         object["metadata"]["uid"] = json!(format!("{namespace}/{name}"));

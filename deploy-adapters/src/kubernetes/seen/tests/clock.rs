@@ -1,34 +1,33 @@
-//! A clock for loops: their short waits pass at once and are written down, their long ones pass when the test says so.
+//! A clock for loops: their short waits pass at once and are written down, their long ones end when the test says so.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::ports::Clock;
 use deploy_core::workload::Timestamp;
-use deploy_testkit::memory::ManualClock;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What is shorter passes at once.
 const SHORT: Duration = Duration::from_secs(10);
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct HastyClock {
-    long: ManualClock,
+    asleep: Arc<Mutex<Vec<(Duration, oneshot::Sender<()>)>>>,
     slept: Arc<watch::Sender<Vec<Duration>>>,
 }
 
 impl HastyClock {
-    pub(super) fn new() -> Self {
-        Self {
-            long: ManualClock::default(),
-            slept: Arc::new(watch::Sender::default()),
+    /// Wakes all who sleep for so long now.
+    pub(super) fn wake(&self, wanted: impl Fn(Duration) -> bool) {
+        let mut asleep = self.asleep.lock().unwrap();
+        for (duration, awake) in std::mem::take(&mut *asleep) {
+            if !wanted(duration) {
+                asleep.push((duration, awake));
+            } else if awake.send(()).is_err() {
+                // Whoever slept has given up.
+            }
         }
-    }
-
-    /// Lets the long waits pass.
-    pub(super) fn advance(&self, by: Duration) {
-        self.long.advance(by);
     }
 
     /// Waits until somebody sleeps for so long.
@@ -52,21 +51,21 @@ impl HastyClock {
 #[async_trait]
 impl Clock for HastyClock {
     fn now(&self) -> Timestamp {
-        self.long.now()
+        Timestamp::default()
     }
 
     async fn sleep(&self, duration: Duration) {
-        if duration < SHORT {
-            self.slept.send_modify(|all| all.push(duration));
-            tokio::task::yield_now().await;
-            return;
-        }
-        let mut sleep = self.long.sleep(duration);
+        let (sender, awake) = oneshot::channel();
         // Asleep before it is told, so that whoever hears of it can wake it.
-        let passed = futures::poll!(&mut sleep);
+        if duration >= SHORT {
+            self.asleep.lock().unwrap().push((duration, sender));
+        }
         self.slept.send_modify(|all| all.push(duration));
-        if passed.is_pending() {
-            sleep.await;
+        if duration < SHORT {
+            tokio::task::yield_now().await;
+        } else if awake.await.is_err() {
+            // The test is over.
+            std::future::pending::<()>().await;
         }
     }
 }

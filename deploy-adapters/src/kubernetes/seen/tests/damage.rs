@@ -123,7 +123,10 @@ fn marks_that_were_edited_are_absent_marks() {
     object["metadata"]["labels"]["deploy-api/task"] = json!("not a task");
     object["metadata"]["labels"]["deploy-api/kind"] = json!("throne");
     let job: SeenJob = read(&object).unwrap();
-    assert_eq!((job.meta.task, job.meta.slot, job.meta.is_broken), (None, None, false));
+    assert_eq!(
+        (job.meta.task, job.meta.slot, job.meta.is_broken),
+        (None, None, false)
+    );
     assert!(job.meta.is_ours);
 }
 

@@ -14,7 +14,7 @@ const JOBS: &[&str] = &["/apis/batch/v1/jobs"];
 
 async fn begin() -> (Server, HastyClock, Seen) {
     let server = Server::start(JOBS).await;
-    let clock = HastyClock::new();
+    let clock = HastyClock::default();
     let seen = Seen::start(server.client(), marks(), Arc::new(clock.clone()));
     (server, clock, seen)
 }
@@ -96,7 +96,8 @@ async fn history_that_is_gone_is_listed_anew_while_what_was_known_serves() {
     refused.answer("410 Gone", "", &status.to_string()).await;
     let list = server.list().await;
     assert!(seen.is_synced() && look(&seen, "a").is_some());
-    list.answer_list("30", &[job("a", "1", 3), job("b", "2", 25)]).await;
+    list.answer_list("30", &[job("a", "1", 3), job("b", "2", 25)])
+        .await;
     let mut watch = server.watch("30").await;
     watch.send(&event("ERROR", &status)).await;
     let list = server.list().await;
@@ -111,11 +112,15 @@ async fn it_comes_back_when_the_server_asks_it_to() {
     let (mut server, clock, seen) = begin().await;
     let refused = server.list().await;
     refused
-        .answer("429 Too Many Requests", "retry-after: 30\r\n", "too many requests")
+        .answer(
+            "429 Too Many Requests",
+            "retry-after: 30\r\n",
+            "too many requests",
+        )
         .await;
     let wanted = Duration::from_secs(29);
     within(clock.until_sleeping(|slept| slept == wanted)).await;
-    clock.advance(wanted);
+    clock.wake(|slept| slept == wanted);
     server.list().await.answer_list("10", &[]).await;
     within(seen.synced()).await;
 }
@@ -123,17 +128,29 @@ async fn it_comes_back_when_the_server_asks_it_to() {
 #[tokio::test]
 async fn failing_it_tries_at_most_once_a_second_and_less_and_less_often() {
     let (mut server, clock, _seen) = begin().await;
-    let _first = server.list().await.answer("500 Internal Server Error", "", "{}").await;
+    let _first = server
+        .list()
+        .await
+        .answer("500 Internal Server Error", "", "{}")
+        .await;
     clock.forget();
     for _ in 0..6 {
-        server.list().await.answer("500 Internal Server Error", "", "{}").await;
+        server
+            .list()
+            .await
+            .answer("500 Internal Server Error", "", "{}")
+            .await;
     }
     let _held = server.list().await;
     let second = Duration::from_secs(1);
     // Of each try but the first the pace, and the wait beyond it; that of the held one is under way.
     let paces = clock.slept().iter().filter(|slept| **slept == second).count();
     assert!(paces >= 6, "{:?}", clock.slept());
-    let longest = clock.slept().into_iter().filter(|slept| slept.as_secs() < 10).max();
+    let longest = clock
+        .slept()
+        .into_iter()
+        .filter(|slept| slept.as_secs() < 10)
+        .max();
     assert!(longest.is_some_and(|longest| longest >= 4 * second && longest <= 6 * second));
 }
 
@@ -142,11 +159,8 @@ async fn a_watch_that_is_silent_is_cut_and_what_it_missed_comes_with_the_next() 
     let (mut server, clock, seen) = begin().await;
     server.list().await.answer_list("10", &[job("a", "1", 3)]).await;
     within(seen.synced()).await;
-    clock.forget();
     let frozen = server.watch("10").await;
-    let deadline = Duration::from_secs(50);
-    within(clock.until_sleeping(|slept| slept == deadline)).await;
-    clock.advance(deadline);
+    clock.wake(|slept| slept.as_secs() == 50);
     within(frozen.hung_up()).await;
     let mut watch = server.watch("10").await;
     watch.send(&event("MODIFIED", &job("a", "1", 12))).await;
@@ -157,9 +171,7 @@ async fn a_watch_that_is_silent_is_cut_and_what_it_missed_comes_with_the_next() 
 async fn a_list_that_never_comes_is_asked_for_again() {
     let (mut server, clock, seen) = begin().await;
     let _silent = server.list().await;
-    let deadline = Duration::from_secs(20);
-    within(clock.until_sleeping(|slept| slept == deadline)).await;
-    clock.advance(deadline);
+    clock.wake(|slept| slept.as_secs() == 20);
     server.list().await.answer_list("10", &[]).await;
     within(seen.synced()).await;
 }
@@ -168,23 +180,17 @@ async fn a_list_that_never_comes_is_asked_for_again() {
 async fn a_lost_event_is_healed_by_the_next_full_list() {
     let (mut server, clock, seen) = begin().await;
     server.list().await.answer_list("10", &[job("a", "1", 3)]).await;
-    let watch = server.watch("10").await;
     within(seen.synced()).await;
-    within(clock.until_sleeping(|slept| slept >= Duration::from_secs(300))).await;
-    clock.advance(Duration::from_secs(49));
-    // The watch is ended as its server ends one, over and over; the list comes even so.
-    drop(watch);
     let watch = server.watch("10").await;
-    clock.advance(Duration::from_secs(330));
-    let asked = server.asked().await;
     drop(watch);
-    let asked = if asked.query.contains_key("watch") {
-        drop(asked);
-        server.list().await
-    } else {
-        asked
-    };
-    asked.answer_list("50", &[job("b", "2", 30)]).await;
+    // The watch that comes after another one knows as well when the list is due.
+    let mut watch = server.watch("10").await;
+    watch.send(&event("MODIFIED", &job("a", "1", 11))).await;
+    until_at(&seen, "a", 11).await;
+    clock.wake(|slept| slept >= Duration::from_secs(300));
+    let list = server.list().await;
+    within(watch.hung_up()).await;
+    list.answer_list("50", &[job("b", "2", 30)]).await;
     until_at(&seen, "b", 30).await;
     until_absent(&seen, "a").await;
 }
@@ -195,7 +201,11 @@ async fn garbage_stops_neither_a_list_nor_a_watch() {
     let mut damaged = job("bad", "9", 4);
     damaged["status"] = json!("on fire");
     let nameless = json!({"metadata": {"labels": 7}});
-    server.list().await.answer_list("10", &[damaged.clone(), nameless, job("a", "1", 3)]).await;
+    server
+        .list()
+        .await
+        .answer_list("10", &[damaged.clone(), nameless, job("a", "1", 3)])
+        .await;
     within(seen.synced()).await;
     assert!(look(&seen, "a").is_some_and(|job| !job.meta.is_broken));
     let bad = look(&seen, "bad").unwrap();

@@ -33,7 +33,7 @@ struct Scene {
 impl Scene {
     async fn with(objects: &[(&str, Value)]) -> Self {
         let mut server = Server::start(PATHS).await;
-        let clock = HastyClock::new();
+        let clock = HastyClock::default();
         let seen = Seen::start(server.client(), marks(), Arc::new(clock.clone()));
         let mut watches = Vec::new();
         while watches.len() < PATHS.len() {
@@ -96,7 +96,9 @@ async fn a_jobs_pod_tells_how_the_job_is_doing_and_only_changes_are_told() {
         scene.observed(Kind::Job, "a").map(|seen| seen.condition),
         Some(Condition::Pending(None))
     );
-    scene.tell("pods", "ADDED", &pod("p", "j1", 101, &running())).await;
+    scene
+        .tell("pods", "ADDED", &pod("p", "j1", 101, &running()))
+        .await;
     let first = within(told.next()).await.unwrap();
     assert!(matches!(first.condition, Condition::Running { .. }));
     assert_eq!(
@@ -108,7 +110,9 @@ async fn a_jobs_pod_tells_how_the_job_is_doing_and_only_changes_are_told() {
     let mut noise = pod("p", "j1", 102, &running());
     noise["status"]["hostIP"] = json!("10.0.0.1");
     scene.tell("pods", "MODIFIED", &noise).await;
-    scene.tell("pods", "MODIFIED", &pod("p", "j1", 103, &exited(3))).await;
+    scene
+        .tell("pods", "MODIFIED", &pod("p", "j1", 103, &exited(3)))
+        .await;
     let second = within(told.next()).await.unwrap();
     assert!(matches!(&second.condition, Condition::Ended(ended) if ended.exit_code == Some(3)));
     assert_eq!(scene.observed(Kind::Job, "a"), Some(second));
@@ -116,7 +120,10 @@ async fn a_jobs_pod_tells_how_the_job_is_doing_and_only_changes_are_told() {
 
 #[tokio::test]
 async fn the_pods_of_a_burnt_names_last_job_are_not_the_new_jobs() {
-    let objects = [("pods", pod("p", "j0", 2, &exited(3))), ("jobs", job("a", "j1", 3))];
+    let objects = [
+        ("pods", pod("p", "j0", 2, &exited(3))),
+        ("jobs", job("a", "j1", 3)),
+    ];
     let scene = Scene::with(&objects).await;
     let observed = scene.observed(Kind::Job, "a").unwrap();
     assert_eq!(observed.condition, Condition::Pending(None));
@@ -124,7 +131,10 @@ async fn the_pods_of_a_burnt_names_last_job_are_not_the_new_jobs() {
     assert_eq!(inventory::pods_of(&scene.seen, task).unwrap(), []);
     let listed = inventory::pods(&scene.seen, None, None, 10).unwrap();
     assert_eq!(listed.items.len(), 1);
-    assert_eq!((listed.items[0].task_id, listed.items[0].phase.as_str()), (None, "Failed"));
+    assert_eq!(
+        (listed.items[0].task_id, listed.items[0].phase.as_str()),
+        (None, "Failed")
+    );
 }
 
 #[tokio::test]
@@ -135,7 +145,10 @@ async fn a_service_is_the_deployment_of_its_name() {
     let mut told = scene.seen.subscribe();
     scene.tell("services", "ADDED", &job("web", "s1", 101)).await;
     let observed = within(told.next()).await.unwrap();
-    assert_eq!((observed.object, observed.uid.0.as_str()), (object(Kind::Service, "web"), "d1"));
+    assert_eq!(
+        (observed.object, observed.uid.0.as_str()),
+        (object(Kind::Service, "web"), "d1")
+    );
     assert!(scene.observed(Kind::Deployment, "web").is_none());
     scene.tell("services", "DELETED", &job("web", "s1", 102)).await;
     let observed = within(told.next()).await.unwrap();
@@ -165,11 +178,22 @@ async fn what_was_written_is_known_before_its_event_and_an_older_event_does_not_
     let written = deployment(120, 2, true).to_string();
     let answer: SeenDeployment = scene.seen.read(written.as_bytes()).unwrap();
     scene.seen.note(answer);
-    let task = |scene: &Scene| scene.observed(Kind::Deployment, "web").unwrap().task.unwrap().to_string();
+    let task = |scene: &Scene| {
+        scene
+            .observed(Kind::Deployment, "web")
+            .unwrap()
+            .task
+            .unwrap()
+            .to_string()
+    };
     assert!(task(&scene).ends_with('2'));
     let mut told = scene.seen.subscribe();
-    scene.tell("deployments", "MODIFIED", &deployment(110, 1, false)).await;
-    scene.tell("deployments", "MODIFIED", &deployment(121, 2, false)).await;
+    scene
+        .tell("deployments", "MODIFIED", &deployment(110, 1, false))
+        .await;
+    scene
+        .tell("deployments", "MODIFIED", &deployment(121, 2, false))
+        .await;
     let observed = within(told.next()).await.unwrap();
     assert_eq!(observed.condition, Condition::Updating(None));
     assert!(task(&scene).ends_with('2'));
@@ -205,7 +229,10 @@ async fn a_namespace_just_made_is_known_at_once() {
     let listed = inventory::namespaces(&scene.seen, None, 10).unwrap().items;
     assert_eq!((listed.len(), listed[0].name.as_str()), (1, "demo"));
     assert_eq!(listed[0].repository, Some("etl".parse().unwrap()));
-    assert_eq!(inventory::namespaces(&scene.seen, Some(&name), 10).unwrap().items, []);
+    assert_eq!(
+        inventory::namespaces(&scene.seen, Some(&name), 10).unwrap().items,
+        []
+    );
     made["status"] = json!({"phase": "Terminating"});
     made["metadata"]["resourceVersion"] = json!("121");
     scene.tell("namespaces", "MODIFIED", &made).await;
@@ -223,16 +250,10 @@ async fn whoever_waits_for_an_end_hears_of_it_and_not_for_ever() {
         tokio::spawn(async move { seen.until_gone(Kind::Job, &uid, deadline).await })
     };
     within(scene.clock.until_sleeping(|slept| slept == deadline)).await;
-    scene.clock.advance(deadline);
+    scene.clock.wake(|slept| slept == deadline);
     assert!(!within(late).await.unwrap());
     let waits = tokio::spawn(async move { seen.until_gone(Kind::Job, &uid, deadline).await });
-    // The watch above was cut for its silence; the next one tells.
-    let mut asked = scene._server.asked().await;
-    while !asked.path.ends_with("jobs") {
-        asked = scene._server.asked().await;
-    }
-    let mut watch = asked.open().await;
-    watch.send(&event("DELETED", &job("a", "j1", 101))).await;
+    scene.tell("jobs", "DELETED", &job("a", "j1", 101)).await;
     assert!(within(waits).await.unwrap());
     assert!(scene.observed(Kind::Job, "a").is_none());
 }
@@ -240,7 +261,7 @@ async fn whoever_waits_for_an_end_hears_of_it_and_not_for_ever() {
 #[tokio::test]
 async fn the_age_is_none_before_the_first_lists() {
     let server = Server::start(PATHS).await;
-    let seen = Seen::start(server.client(), marks(), Arc::new(HastyClock::new()));
+    let seen = Seen::start(server.client(), marks(), Arc::new(HastyClock::default()));
     assert!(inventory::age(&seen).is_err());
     assert!(inventory::pods(&seen, None, None, 1).is_err());
     assert!(inventory::namespaces(&seen, None, 1).is_err());

@@ -44,7 +44,8 @@ impl Server {
     }
 
     pub(super) fn client(&self) -> kube::Client {
-        let config = kube::Config::new(self.url.parse().unwrap());
+        let mut config = kube::Config::new(self.url.parse().unwrap());
+        config.default_retry = false;
         kube::Client::try_from(config).unwrap()
     }
 
@@ -55,21 +56,32 @@ impl Server {
     /// The next request, which has to be a list.
     pub(super) async fn list(&mut self) -> Asked {
         let asked = self.asked().await;
-        assert!(!asked.is_watch(), "a watch of {} where a list was expected", asked.path);
+        assert!(
+            !asked.is_watch(),
+            "a watch of {} where a list was expected",
+            asked.path
+        );
         asked
     }
 
     /// The next request, which has to be a watch from that version; it is open from now on.
     pub(super) async fn watch(&mut self, version: &str) -> Watch {
         let asked = self.asked().await;
-        assert!(asked.is_watch(), "a list of {} where a watch was expected", asked.path);
-        assert_eq!(asked.query.get("resourceVersion").map(String::as_str), Some(version));
+        assert!(
+            asked.is_watch(),
+            "a list of {} where a watch was expected",
+            asked.path
+        );
+        assert_eq!(
+            asked.query.get("resourceVersion").map(String::as_str),
+            Some(version)
+        );
         asked.open().await
     }
 }
 
 impl Asked {
-    fn is_watch(&self) -> bool {
+    pub(super) fn is_watch(&self) -> bool {
         self.query.contains_key("watch")
     }
 
@@ -86,7 +98,8 @@ impl Asked {
     /// Answers with that status; `headers` each end in a line break.
     pub(super) async fn answer(mut self, status: &str, headers: &str, body: &str) {
         let length = body.len();
-        let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
         self.stream.write_all(head.as_bytes()).await.unwrap();
         self.stream.write_all(body.as_bytes()).await.unwrap();
     }
@@ -133,7 +146,10 @@ async fn serve(mut stream: TcpStream, paths: &[&str], sender: mpsc::UnboundedSen
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let decoded = |text: &str| {
         let text = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&text).decode_utf8().unwrap().into_owned()
+        percent_encoding::percent_decode_str(&text)
+            .decode_utf8()
+            .unwrap()
+            .into_owned()
     };
     let query = query
         .split('&')
