@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -93,9 +94,25 @@ fn begin(api: &Arc<ApiServer>, folder: &TempDir, pod: &Value) -> u32 {
         .process_group(0)
         .spawn()
         .unwrap();
+    if let Some(port) = container.pointer("/readinessProbe/tcpSocket/port") {
+        let port = u16::try_from(port.as_u64().unwrap()).unwrap();
+        let (api, place) = (Arc::clone(api), place.clone());
+        thread::spawn(move || probe(&api, &place, port));
+    }
     let (group, api) = (child.id(), Arc::clone(api));
     thread::spawn(move || wait(&api, child, &place, &written));
     group
+}
+
+/// Says that a pod is ready when somebody listens on its port, or gives up with the pod.
+fn probe(api: &ApiServer, [namespace, pod]: &[String; 2], port: u16) {
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if api.get("pods", namespace, pod).is_none() {
+            return;
+        }
+        thread::yield_now();
+    }
+    api.set_ready(namespace, pod, true);
 }
 
 fn wait(api: &ApiServer, mut child: Child, [namespace, pod]: &[String; 2], written: &PathBuf) {

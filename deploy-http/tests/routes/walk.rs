@@ -24,6 +24,7 @@ fn every_route_answers_on_the_stand_in_for_kubernetes() {
     let scene = Scene::set_in(Place::StandIn);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let cluster = Arc::new(runtime.block_on(ApiServer::start()).unwrap());
+    cluster.configure(|settings| settings.probed_by_hand = true);
     let _node = runtime.block_on(async { Node::start(Arc::clone(&cluster)) });
     let files = tempfile::tempdir().unwrap();
     let kubeconfig = files.path().join("kubeconfig");

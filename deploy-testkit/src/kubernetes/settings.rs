@@ -16,6 +16,8 @@ pub struct Settings {
     pub gateway_api: bool,
     /// How long after a container's end its pod's phase follows (about 1.1 s on a real node). Zero: still an event later.
     pub phase_lag: Duration,
+    /// Whether a pod with a readiness probe waits for a test to say that it is ready; else it is as soon as it runs.
+    pub probed_by_hand: bool,
     /// How many changes of a kind are kept for watches; one that begins before them is answered 410.
     pub history: usize,
 }
@@ -28,6 +30,7 @@ impl Default for Settings {
             pods: BTreeMap::new(),
             gateway_api: true,
             phase_lag: Duration::ZERO,
+            probed_by_hand: false,
             history: 50_000,
         }
     }

@@ -96,14 +96,16 @@ fn start(state: &mut State, pod: &Object) {
 fn run(state: &mut State, pod: &Object) {
     let now = state.stamp();
     let address = state.count();
+    let by_hand = state.settings.probed_by_hand;
     state.modify(&pod.key(), |pod| {
         begin_status(pod, &now);
         set(pod, "/status/phase", json!("Running"));
         let address = format!("10.244.{}.{}", address / 250 % 250, address % 250 + 1);
         set(pod, "/status/podIP", json!(address));
         set(pod, "/status/podIPs", json!([{"ip": address}]));
-        write_containers(pod, &json!({"running": {"startedAt": now}}), true);
-        write_ready(pod, true, "", &now);
+        let ready = !by_hand || pod.pointer("/spec/containers/0/readinessProbe").is_none();
+        write_containers(pod, &json!({"running": {"startedAt": now}}), ready);
+        write_ready(pod, ready, if ready { "" } else { "ContainersNotReady" }, &now);
     });
     if let Behaviour::Ends(code, seconds) = behaviour(pod) {
         let due = state.now() + TimeDelta::seconds(seconds);
