@@ -100,7 +100,9 @@ fn manifest(name: &str, kind: &str, line: &str, more: Value) -> Entry {
 fn tasks(place: Place, port: u16, of_mixed: u16) -> Vec<Entry> {
     let serve = |name: &str, port: u16| {
         let line = match place {
-            Place::Cluster => format!("mkdir -p /tmp/www && exec httpd -f -p {port} -h /tmp/www"),
+            Place::Cluster => format!(
+                "mkdir -p /tmp/www && echo up > /tmp/www/index.html && exec httpd -f -p {port} -h /tmp/www"
+            ),
             Place::Local | Place::StandIn => {
                 format!("exec python3 -m http.server --bind 127.0.0.1 {port}")
             }
