@@ -11,4 +11,5 @@
 mod contract;
 mod counts;
 mod faults;
+mod ownership;
 mod support;

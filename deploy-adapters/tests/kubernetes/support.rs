@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use deploy_adapters::kubernetes::{KubernetesCluster, KubernetesConfig};
+use deploy_core::manifest::ConcurrencyPolicy;
 use deploy_core::names::Namespace;
 use deploy_core::ports::{Clock, Namespaces};
 use deploy_core::workload::{Shape, Workload};
@@ -112,4 +113,15 @@ pub(crate) fn a_service(task: u128, name: &str) -> Workload {
         published: None,
     };
     workload(task, name, goes_on(), shape)
+}
+
+pub(crate) fn a_cron_job(task: u128, name: &str) -> Workload {
+    let shape = Shape::CronJob {
+        schedule: "0 0 1 1 *".parse().unwrap(),
+        timezone: "UTC".parse().unwrap(),
+        concurrency: ConcurrencyPolicy::Forbid,
+        retries: 0,
+        timeout_seconds: None,
+    };
+    workload(task, name, ends(0), shape)
 }

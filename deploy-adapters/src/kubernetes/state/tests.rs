@@ -52,8 +52,12 @@ fn terminated(code: i32, reason: &str, message: &str) -> Value {
 
 /// The same pod with something else in it.
 fn with(mut object: Value, pointer: &str, value: Value) -> Value {
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    object.pointer_mut(parent).unwrap()[key] = value;
+    if let Some(known) = object.pointer_mut(pointer) {
+        *known = value;
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[key] = value;
+    }
     object
 }
 
