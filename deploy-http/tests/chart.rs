@@ -12,10 +12,10 @@
     reason = "a test fails by panicking, and says why it was not run"
 )]
 
-#[path = "chart/helm.rs"]
-mod helm;
 #[path = "chart/hardening.rs"]
 mod hardening;
+#[path = "chart/helm.rs"]
+mod helm;
 #[path = "chart/objects.rs"]
 mod objects;
 #[path = "chart/permissions.rs"]

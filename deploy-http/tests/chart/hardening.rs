@@ -11,15 +11,32 @@ fn the_pod_keeps_to_the_restricted_standard() {
         for values in samples() {
             let objects = rendered(&helm, &values, &[]);
             let pod = &deployment(&objects)["spec"]["template"]["spec"];
-            for key in ["hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"] {
+            for key in [
+                "hostNetwork",
+                "hostPID",
+                "hostIPC",
+                "initContainers",
+                "ephemeralContainers",
+            ] {
                 assert!(pod[key].is_null(), "{key}");
             }
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-            assert_eq!(pod["securityContext"]["seccompProfile"], json!({"type": "RuntimeDefault"}));
+            assert_eq!(
+                pod["securityContext"]["seccompProfile"],
+                json!({"type": "RuntimeDefault"})
+            );
             for volume in pod["volumes"].as_array().unwrap() {
-                let kinds: Vec<&String> = volume.as_object().unwrap().keys().filter(|key| *key != "name").collect();
+                let kinds: Vec<&String> = volume
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|key| *key != "name")
+                    .collect();
                 let allowed = ["configMap", "emptyDir", "persistentVolumeClaim", "secret"];
-                assert!(kinds.iter().all(|kind| allowed.contains(&kind.as_str())), "{volume}");
+                assert!(
+                    kinds.iter().all(|kind| allowed.contains(&kind.as_str())),
+                    "{volume}"
+                );
             }
             for container in pod["containers"].as_array().unwrap() {
                 assert_eq!(
@@ -43,7 +60,10 @@ fn secrets_are_mounted_as_folders_that_the_server_alone_reads() {
             let pod = &deployment(&objects)["spec"]["template"]["spec"];
             assert_eq!(pod["containers"][0]["envFrom"], Value::Null);
             for variable in pod["containers"][0]["env"].as_array().unwrap() {
-                assert!(variable["valueFrom"].is_null(), "a secret in a variable: {variable}");
+                assert!(
+                    variable["valueFrom"].is_null(),
+                    "a secret in a variable: {variable}"
+                );
             }
             for volume in pod["volumes"].as_array().unwrap() {
                 if let Some(secret) = volume.get("secret") {
@@ -53,7 +73,11 @@ fn secrets_are_mounted_as_folders_that_the_server_alone_reads() {
             for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
                 assert!(mount["subPath"].is_null(), "never replaced: {mount}");
                 let below_etc = mount["mountPath"].as_str().unwrap().starts_with("/etc/");
-                assert_eq!(mount["readOnly"] == true, below_etc || mount["name"] == "templates", "{mount}");
+                assert_eq!(
+                    mount["readOnly"] == true,
+                    below_etc || mount["name"] == "templates",
+                    "{mount}"
+                );
             }
         }
     }
@@ -75,7 +99,10 @@ fn every_mount_has_its_volume_and_every_volume_its_mount() {
                 names.sort();
                 names
             };
-            assert_eq!(names(&pod["volumes"]), names(&pod["containers"][0]["volumeMounts"]));
+            assert_eq!(
+                names(&pod["volumes"]),
+                names(&pod["containers"][0]["volumeMounts"])
+            );
         }
     }
 }
@@ -88,7 +115,10 @@ fn only_one_server_ever_has_the_volume_and_it_has_the_time_to_drain() {
             let spec = &deployment(&objects)["spec"];
             assert_eq!(spec["replicas"], 1);
             assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
-            assert_eq!(spec["template"]["spec"]["terminationGracePeriodSeconds"], grace, "{drain}");
+            assert_eq!(
+                spec["template"]["spec"]["terminationGracePeriodSeconds"], grace,
+                "{drain}"
+            );
         }
     }
 }
@@ -105,13 +135,18 @@ fn the_internal_listener_is_reached_from_where_the_values_say_and_by_no_service_
                 assert_eq!(spec["ports"].as_array().map(Vec::len), Some(1), "{service:#}");
             }
             for route in of_kind(&objects, "HTTPRoute") {
-                let backend = route["spec"]["rules"][0]["backendRefs"][0]["name"].as_str().unwrap();
+                let backend = route["spec"]["rules"][0]["backendRefs"][0]["name"]
+                    .as_str()
+                    .unwrap();
                 assert!(backend.ends_with("-external"), "{route:#}");
             }
             for policy in of_kind(&objects, "NetworkPolicy") {
                 let first = &policy["spec"]["ingress"][0];
                 assert_eq!(first["ports"][0]["port"], "internal");
-                assert!(first["from"].as_array().is_some_and(|from| !from.is_empty()), "{policy:#}");
+                assert!(
+                    first["from"].as_array().is_some_and(|from| !from.is_empty()),
+                    "{policy:#}"
+                );
             }
         }
     }

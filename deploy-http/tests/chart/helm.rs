@@ -92,11 +92,12 @@ pub(crate) fn deployment(objects: &[Value]) -> &Value {
 
 fn run(mut command: Command) -> Output {
     // A helm of whoever runs the tests may have plugins and a cluster of its own.
-    command
-        .env("HELM_NO_PLUGINS", "1")
-        .env("KUBECONFIG", "/dev/null");
+    command.env("HELM_NO_PLUGINS", "1").env("KUBECONFIG", "/dev/null");
     command.output().unwrap_or_else(|error| {
-        panic!("DEPLOY_TEST_HELM: {} does not run: {error}", command.get_program().display())
+        panic!(
+            "DEPLOY_TEST_HELM: {} does not run: {error}",
+            command.get_program().display()
+        )
     })
 }
 

@@ -17,10 +17,15 @@ use super::helm::{binaries, rendered, samples};
 /// The object as its type writes it back.
 fn through_its_type(object: &Value) -> Value {
     fn by<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
-        let read: T = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}"));
+        let read: T =
+            serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}"));
         serde_json::to_value(read).unwrap()
     }
-    let text = |key: &str| object[key].as_str().unwrap_or_else(|| panic!("no {key}: {object:#}"));
+    let text = |key: &str| {
+        object[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {key}: {object:#}"))
+    };
     match (text("apiVersion"), text("kind")) {
         ("apps/v1", "Deployment") => by::<Deployment>(object),
         ("v1", "ConfigMap") => by::<ConfigMap>(object),
@@ -91,8 +96,16 @@ fn every_object_names_its_release_and_its_namespace() {
         for values in samples() {
             for object in rendered(&helm, &values, &[]) {
                 let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
-                assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], super::helm::RELEASE, "{kind}");
-                assert_eq!(metadata["namespace"].is_null(), kind.starts_with("Cluster"), "{object:#}");
+                assert_eq!(
+                    metadata["labels"]["app.kubernetes.io/instance"],
+                    super::helm::RELEASE,
+                    "{kind}"
+                );
+                assert_eq!(
+                    metadata["namespace"].is_null(),
+                    kind.starts_with("Cluster"),
+                    "{object:#}"
+                );
             }
         }
     }
@@ -116,7 +129,10 @@ fn what_selects_a_pod_selects_the_servers_pod() {
                     assert!(!selector.is_empty(), "{kind} selects everything");
                     for (key, value) in selector {
                         assert_eq!(&labels[key], value, "{kind} selects another {key}");
-                        assert_ne!(key, "app.kubernetes.io/version", "{kind} loses the pod at an upgrade");
+                        assert_ne!(
+                            key, "app.kubernetes.io/version",
+                            "{kind} loses the pod at an upgrade"
+                        );
                     }
                 }
             }

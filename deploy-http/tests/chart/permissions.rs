@@ -29,7 +29,11 @@ impl fmt::Display for Permission {
 fn permission(text: &str) -> Permission {
     let (verb, of) = text.split_once(' ').unwrap_or_else(|| panic!("{text}"));
     let (resource, group) = of.split_once('.').unwrap_or((of, ""));
-    Permission { group: group.to_owned(), resource: resource.to_owned(), verb: verb.to_owned() }
+    Permission {
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        verb: verb.to_owned(),
+    }
 }
 
 /// What the rules of a Role or ClusterRole grant.
@@ -44,7 +48,10 @@ pub(crate) fn granted_by(role: &Value) -> BTreeSet<Permission> {
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
                 for verb in &rule.verbs {
-                    assert!([group, resource, verb].iter().all(|word| *word != "*"), "a wildcard is granted");
+                    assert!(
+                        [group, resource, verb].iter().all(|word| *word != "*"),
+                        "a wildcard is granted"
+                    );
                     granted.insert(Permission {
                         group: group.clone(),
                         resource: resource.clone(),
@@ -82,12 +89,17 @@ fn documented() -> BTreeSet<Permission> {
         .skip_while(|line| *line != "| may | on | why |")
         .skip(2)
         .take_while(|line| line.starts_with('|'));
-    let words = |cell: &str| -> Vec<String> { cell.split(',').map(|word| word.trim().replace('`', "")).collect() };
+    let words =
+        |cell: &str| -> Vec<String> { cell.split(',').map(|word| word.trim().replace('`', "")).collect() };
     let mut found = BTreeSet::new();
     for line in table {
         let cells: Vec<&str> = line.split('|').collect();
         for verb in words(cells[1]) {
-            found.extend(words(cells[2]).iter().map(|resource| permission(&format!("{verb} {resource}"))));
+            found.extend(
+                words(cells[2])
+                    .iter()
+                    .map(|resource| permission(&format!("{verb} {resource}"))),
+            );
         }
     }
     assert!(!found.is_empty(), "the table was not found");
@@ -99,13 +111,24 @@ fn every_permission_is_explained_in_the_document_and_no_other() {
     for helm in binaries() {
         let granted = granted(&rendered(&helm, &published(), &[]));
         let found = difference(&granted, &documented());
-        assert!(found.is_empty(), "the document against the chart: {}", found.join(", "));
+        assert!(
+            found.is_empty(),
+            "the document against the chart: {}",
+            found.join(", ")
+        );
     }
 }
 
 #[test]
 fn no_permission_opens_more_than_it_says() {
-    let never = ["secrets", "pods/exec", "pods/attach", "pods/portforward", "nodes", "serviceaccounts/token"];
+    let never = [
+        "secrets",
+        "pods/exec",
+        "pods/attach",
+        "pods/portforward",
+        "nodes",
+        "serviceaccounts/token",
+    ];
     for helm in binaries() {
         for values in samples() {
             for one in granted(&rendered(&helm, &values, &[])) {
@@ -122,8 +145,23 @@ fn no_permission_opens_more_than_it_says() {
 fn routes_are_granted_only_where_services_are_published() {
     for helm in binaries() {
         let granted = granted(&rendered(&helm, &samples()[1], &[]));
-        assert!(granted.iter().all(|one| one.resource != "httproutes"), "{granted:?}");
+        assert!(
+            granted.iter().all(|one| one.resource != "httproutes"),
+            "{granted:?}"
+        );
         assert!(granted.contains(&permission("create jobs.batch")));
+    }
+}
+
+#[test]
+fn the_right_to_be_waited_for_is_granted_only_where_it_is_asked_for() {
+    for helm in binaries() {
+        let with = |set: &[&str]| granted(&rendered(&helm, &samples()[1], set));
+        let asked = with(&["rbac.finalizers=true"]);
+        assert_eq!(
+            difference(&with(&[]), &asked),
+            ["missing: update deployments/finalizers.apps"]
+        );
     }
 }
 
@@ -144,7 +182,10 @@ fn a_confined_installation_creates_no_namespace_and_writes_only_where_it_was_tol
             }
             for rule in role["rules"].as_array().unwrap() {
                 let reads = rule["verbs"] == json!(["list", "watch"]);
-                assert!(reads || rule["resourceNames"] == json!(["data-team", "etl"]), "{rule}");
+                assert!(
+                    reads || rule["resourceNames"] == json!(["data-team", "etl"]),
+                    "{rule}"
+                );
             }
         }
         let places: BTreeSet<&str> = of_kind(&objects, "RoleBinding")
@@ -216,5 +257,7 @@ pub(crate) fn published() -> std::path::PathBuf {
 }
 
 fn sample(name: &str) -> std::path::PathBuf {
-    super::helm::chart().join("ci").join(format!("{name}-values.yaml"))
+    super::helm::chart()
+        .join("ci")
+        .join(format!("{name}-values.yaml"))
 }

@@ -21,17 +21,27 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["policy.document.rules[0].efect=allow"], &["efect"]),
     (&["podDisruptionBudget.enabled=maybe"], &["enabled"]),
     // What no single value can tell.
-    (&["image.repository="], &["image.repository", "docs/kubernetes.md"]),
+    (
+        &["image.repository="],
+        &["image.repository", "docs/kubernetes.md"],
+    ),
     (
         &["tokens.jwks.configMap=a", "tokens.secret.name=b"],
         &["jwks.configMap and secret.name"],
     ),
     (&["tokens.jwks.configMap=a"], &["issuer and audience"]),
     (&["tokens.issuer=https://login.example"], &["no key"]),
-    (&["external.enabled=true"], &["external.enabled", "internal.protectReads"]),
+    (
+        &["external.enabled=true"],
+        &["external.enabled", "internal.protectReads"],
+    ),
     (&["external.route.enabled=true"], &["external.route.enabled"]),
     (
-        &["external.enabled=true", "internal.protectReads=none", "external.route.enabled=true"],
+        &[
+            "external.enabled=true",
+            "internal.protectReads=none",
+            "external.route.enabled=true",
+        ],
         &["external.route.parentRefs"],
     ),
     (&["git.baseUrl=ssh://git@git.example/"], &["sshKey.secret"]),

@@ -26,7 +26,12 @@ fn environment(objects: &[Value]) -> BTreeMap<String, String> {
         .unwrap()
         .iter()
         .map(|entry| {
-            let text = |key: &str| entry[key].as_str().unwrap_or_else(|| panic!("{entry}")).to_owned();
+            let text = |key: &str| {
+                entry[key]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{entry}"))
+                    .to_owned()
+            };
             (text("name"), text("value"))
         })
         .collect()
@@ -39,7 +44,13 @@ fn flags() -> BTreeSet<String> {
         .unwrap()
         .lines()
         .filter_map(|line| line.strip_prefix("| `--"))
-        .map(|line| line.split(['`', ' ']).next().unwrap().to_uppercase().replace('-', "_"))
+        .map(|line| {
+            line.split(['`', ' '])
+                .next()
+                .unwrap()
+                .to_uppercase()
+                .replace('-', "_")
+        })
         .map(|name| format!("DEPLOY_{name}"))
         .collect();
     assert!(flags.len() > 30, "{flags:?}");
@@ -73,7 +84,10 @@ fn the_server_takes_the_configuration_of_every_sample() {
             let environment = environment(&rendered(&helm, &values, set));
             let mut arguments = vec![OsString::from("deploy-http"), OsString::from("serve")];
             for (name, value) in environment {
-                let flag = name.trim_start_matches("DEPLOY_").to_lowercase().replace('_', "-");
+                let flag = name
+                    .trim_start_matches("DEPLOY_")
+                    .to_lowercase()
+                    .replace('_', "-");
                 match value.as_str() {
                     // A flag without a value is on; its variable says so in a word.
                     "true" => arguments.push(format!("--{flag}").into()),
@@ -125,9 +139,8 @@ fn a_policy_that_is_written_in_the_values_reaches_the_server_and_restarts_it_whe
         let maps = super::helm::of_kind(&one, "ConfigMap");
         let policy = maps[0]["data"]["policy.json"].as_str().unwrap();
         assert!(Policy::parse(policy.as_bytes()).is_ok(), "{policy}");
-        let annotations = |objects: &[Value]| {
-            deployment(objects)["spec"]["template"]["metadata"]["annotations"].clone()
-        };
+        let annotations =
+            |objects: &[Value]| deployment(objects)["spec"]["template"]["metadata"]["annotations"].clone();
         assert_ne!(annotations(&one), annotations(&other));
     }
 }

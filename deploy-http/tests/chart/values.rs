@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::helm::{chart, file, yaml};
+use super::helm::{binaries, chart, file, rendered, yaml};
 
 /// Paths of all values: of values.yaml the leaves, empty lists and mappings being leaves too.
 fn leaves(value: &Value, at: &str, found: &mut BTreeSet<String>) {
@@ -23,7 +23,9 @@ fn leaves(value: &Value, at: &str, found: &mut BTreeSet<String>) {
 /// What the schema has under a path.
 fn schema_at<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(schema, |at, key| {
-        at["properties"].get(key).or_else(|| at.get("additionalProperties").filter(|rest| rest.is_object()))
+        at["properties"]
+            .get(key)
+            .or_else(|| at.get("additionalProperties").filter(|rest| rest.is_object()))
     })
 }
 
@@ -73,7 +75,30 @@ fn every_key_of_the_schema_is_in_the_values_or_optional_inside_a_list() {
     open.sort();
     assert_eq!(open, free, "open to any key");
     absent.sort();
-    assert_eq!(absent, ["global", "policy.document.reserved", "policy.document.rules"], "in no values.yaml");
+    assert_eq!(
+        absent,
+        ["global", "policy.document.reserved", "policy.document.rules"],
+        "in no values.yaml"
+    );
+}
+
+#[test]
+fn the_values_that_the_document_shows_can_be_installed() {
+    let document = std::fs::read_to_string(chart().join("../../docs/kubernetes.md")).unwrap();
+    let shown: Vec<&str> = document
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(shown.len() >= 3, "{shown:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let values = folder.path().join("values.yaml");
+    for text in shown {
+        std::fs::write(&values, text).unwrap();
+        for helm in binaries() {
+            rendered(&helm, &values, &["image.repository=registry.example/deploy-api"]);
+        }
+    }
 }
 
 fn walk(schema: &Value, values: &Value, at: &str, open: &mut Vec<String>, absent: &mut Vec<String>) {
