@@ -2,13 +2,14 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* A release's name may have dots, a Service's may not. */}}
 {{- define "deploy-api.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else if contains (include "deploy-api.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "deploy-api.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "deploy-api.name" .) | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -41,7 +42,7 @@ default
 {{- end -}}
 
 {{- define "deploy-api.instance" -}}
-{{- $instance := default (printf "%s-%s" .Release.Namespace .Release.Name) .Values.instance -}}
+{{- $instance := default (printf "%s-%s" .Release.Namespace .Release.Name | replace "." "-") .Values.instance -}}
 {{- if gt (len $instance) 63 -}}
 {{- fail (printf "instance: %s has more than 63 characters; give a shorter one, which then has to stay" $instance) -}}
 {{- end -}}
