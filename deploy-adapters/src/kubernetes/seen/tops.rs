@@ -1,0 +1,450 @@
+//! The other kinds, pruned: jobs, cron jobs, deployments, services, namespaces, and the events that say why a job has
+//! no pod.
+
+use std::sync::Arc;
+
+use deploy_core::workload::{Slot, SlotKind, Timestamp};
+use serde::Deserialize;
+
+use super::kind::{Group, Watched, Wire};
+use super::meta::{Meta, Pruner, WireMeta, time};
+use super::place;
+use super::shared::Shared;
+
+/// One job of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenJob {
+    pub meta: Meta,
+    pub is_suspended: bool,
+    /// How often a failed pod is tried again.
+    pub retries: u32,
+    /// How many pods its controller counts as active or ending.
+    pub pods_left: u32,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// Its true conditions.
+    pub conditions: Vec<JobCondition>,
+}
+
+/// A true condition of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct JobCondition {
+    pub kind: JobConditionKind,
+    pub reason: Arc<str>,
+    pub message: Box<str>,
+    pub since: Option<Timestamp>,
+}
+
+/// Which conditions of a job are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kubernetes) enum JobConditionKind {
+    Complete,
+    Failed,
+    /// It will be complete once its pods are gone.
+    SuccessCriteriaMet,
+    /// It will be failed once its pods are gone.
+    FailureTarget,
+    Suspended,
+}
+
+/// One cron job of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenCronJob {
+    pub meta: Meta,
+    pub is_suspended: bool,
+    /// How many of its jobs its controller counts as running.
+    pub active: u32,
+}
+
+/// One deployment of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenDeployment {
+    pub meta: Meta,
+    /// How many replicas are wanted.
+    pub wanted: u32,
+    pub observed_generation: u64,
+    pub replicas: u32,
+    pub updated: u32,
+    pub available: u32,
+    pub available_since: Option<Timestamp>,
+    pub progress: Option<Progress>,
+    /// Why its pods are refused: the reason and the message.
+    pub refusal: Option<(Arc<str>, Box<str>)>,
+}
+
+/// The condition `Progressing` of a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct Progress {
+    pub is_true: bool,
+    pub reason: Arc<str>,
+    pub message: Box<str>,
+    pub updated_at: Option<Timestamp>,
+}
+
+/// One service of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenService {
+    pub meta: Meta,
+}
+
+/// One namespace of ours; its claim and its Pod Security are in its metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenNamespace {
+    pub meta: Meta,
+    pub is_terminating: bool,
+}
+
+/// That a job's pod could not be created.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::kubernetes) struct SeenEvent {
+    pub meta: Meta,
+    /// The job, by its uid.
+    pub job: Option<Arc<str>>,
+    pub message: Box<str>,
+    pub at: Option<Timestamp>,
+}
+
+/// An object of which its spec and its status are read.
+#[derive(Debug, Deserialize)]
+pub(in crate::kubernetes) struct WireTop<S, T> {
+    metadata: Option<WireMeta>,
+    spec: Option<S>,
+    status: Option<T>,
+}
+
+impl<S, T> Default for WireTop<S, T> {
+    fn default() -> Self {
+        Self {
+            metadata: None,
+            spec: None,
+            status: None,
+        }
+    }
+}
+
+impl<S, T> Wire for WireTop<S, T>
+where
+    S: for<'de> Deserialize<'de> + Send,
+    T: for<'de> Deserialize<'de> + Send,
+{
+    fn take_meta(&mut self) -> WireMeta {
+        self.metadata.take().unwrap_or_default()
+    }
+}
+
+/// Nothing is read of it.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::kubernetes) struct Ignored {}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kubernetes) struct WireCondition {
+    r#type: Option<String>,
+    status: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+    last_transition_time: Option<String>,
+    last_update_time: Option<String>,
+}
+
+impl WireCondition {
+    fn is(&self, kind: &str) -> bool {
+        self.r#type.as_deref() == Some(kind)
+    }
+
+    fn is_true(&self) -> bool {
+        self.status.as_deref() == Some("True")
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kubernetes) struct WireJobSpec {
+    suspend: Option<bool>,
+    backoff_limit: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kubernetes) struct WireJobStatus {
+    active: Option<i64>,
+    terminating: Option<i64>,
+    start_time: Option<String>,
+    completion_time: Option<String>,
+    conditions: Option<Vec<WireCondition>>,
+}
+
+impl Watched for SeenJob {
+    type Wire = WireTop<WireJobSpec, WireJobStatus>;
+    const PATH: &'static str = "/apis/batch/v1/jobs";
+    const FIELDS: Option<&'static str> = None;
+
+    fn prune(meta: Meta, wire: Self::Wire, pruner: &Pruner) -> Self {
+        let spec = wire.spec.unwrap_or_default();
+        let status = wire.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        Self {
+            is_suspended: spec.suspend == Some(true),
+            // Kubernetes' own default, for a job that was edited.
+            retries: count(spec.backoff_limit.or(Some(6))),
+            pods_left: count(status.active).saturating_add(count(status.terminating)),
+            started_at: time(status.start_time.as_deref()),
+            completed_at: time(status.completion_time.as_deref()),
+            conditions: conditions
+                .iter()
+                .filter_map(|condition| job_condition(condition, pruner))
+                .collect(),
+            meta,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        task(&self.meta)
+    }
+
+    fn place(&self, _all: &Shared) -> Option<Slot> {
+        place::of_job(self)
+    }
+}
+
+fn job_condition(wire: &WireCondition, pruner: &Pruner) -> Option<JobCondition> {
+    let kind = match wire.r#type.as_deref()? {
+        "Complete" => JobConditionKind::Complete,
+        "Failed" => JobConditionKind::Failed,
+        "SuccessCriteriaMet" => JobConditionKind::SuccessCriteriaMet,
+        "FailureTarget" => JobConditionKind::FailureTarget,
+        "Suspended" => JobConditionKind::Suspended,
+        _ => return None,
+    };
+    wire.is_true().then(|| JobCondition {
+        kind,
+        reason: pruner.shared(wire.reason.as_deref().unwrap_or_default()),
+        message: boxed(wire.message.as_deref()),
+        since: time(wire.last_transition_time.as_deref()),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::kubernetes) struct WireCronJobSpec {
+    suspend: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::kubernetes) struct WireCronJobStatus {
+    active: Option<Vec<Ignored>>,
+}
+
+impl Watched for SeenCronJob {
+    type Wire = WireTop<WireCronJobSpec, WireCronJobStatus>;
+    const PATH: &'static str = "/apis/batch/v1/cronjobs";
+    const FIELDS: Option<&'static str> = None;
+
+    fn prune(meta: Meta, wire: Self::Wire, _pruner: &Pruner) -> Self {
+        let active = wire.status.and_then(|status| status.active).unwrap_or_default();
+        Self {
+            is_suspended: wire.spec.is_some_and(|spec| spec.suspend == Some(true)),
+            active: u32::try_from(active.len()).unwrap_or(u32::MAX),
+            meta,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        task(&self.meta)
+    }
+
+    fn place(&self, _all: &Shared) -> Option<Slot> {
+        place::own(SlotKind::CronJob, &self.meta)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::kubernetes) struct WireDeploymentSpec {
+    replicas: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kubernetes) struct WireDeploymentStatus {
+    observed_generation: Option<i64>,
+    replicas: Option<i64>,
+    updated_replicas: Option<i64>,
+    available_replicas: Option<i64>,
+    conditions: Option<Vec<WireCondition>>,
+}
+
+impl Watched for SeenDeployment {
+    type Wire = WireTop<WireDeploymentSpec, WireDeploymentStatus>;
+    const PATH: &'static str = "/apis/apps/v1/deployments";
+    const FIELDS: Option<&'static str> = None;
+
+    fn prune(meta: Meta, wire: Self::Wire, pruner: &Pruner) -> Self {
+        let spec = wire.spec.unwrap_or_default();
+        let status = wire.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let condition = |kind: &str| conditions.iter().find(|condition| condition.is(kind));
+        let shared = |text: &Option<String>| pruner.shared(text.as_deref().unwrap_or_default());
+        Self {
+            // Kubernetes' own default.
+            wanted: count(spec.replicas.or(Some(1))),
+            observed_generation: status
+                .observed_generation
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(0),
+            replicas: count(status.replicas),
+            updated: count(status.updated_replicas),
+            available: count(status.available_replicas),
+            available_since: condition("Available")
+                .filter(|found| found.is_true())
+                .and_then(|found| time(found.last_transition_time.as_deref())),
+            progress: condition("Progressing").map(|found| Progress {
+                is_true: found.is_true(),
+                reason: shared(&found.reason),
+                message: boxed(found.message.as_deref()),
+                updated_at: time(found.last_update_time.as_deref()),
+            }),
+            refusal: condition("ReplicaFailure")
+                .filter(|found| found.is_true())
+                .map(|found| (shared(&found.reason), boxed(found.message.as_deref()))),
+            meta,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        task(&self.meta)
+    }
+
+    fn place(&self, _all: &Shared) -> Option<Slot> {
+        place::own(SlotKind::Deployment, &self.meta)
+    }
+}
+
+impl Watched for SeenService {
+    type Wire = WireTop<Ignored, Ignored>;
+    const PATH: &'static str = "/api/v1/services";
+    const FIELDS: Option<&'static str> = None;
+
+    fn prune(meta: Meta, _wire: Self::Wire, _pruner: &Pruner) -> Self {
+        Self { meta }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        Vec::new()
+    }
+
+    fn place(&self, _all: &Shared) -> Option<Slot> {
+        place::own(SlotKind::Deployment, &self.meta)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::kubernetes) struct WireNamespaceStatus {
+    phase: Option<String>,
+}
+
+impl Watched for SeenNamespace {
+    type Wire = WireTop<Ignored, WireNamespaceStatus>;
+    const PATH: &'static str = "/api/v1/namespaces";
+    const FIELDS: Option<&'static str> = None;
+
+    fn prune(meta: Meta, wire: Self::Wire, _pruner: &Pruner) -> Self {
+        let phase = wire.status.and_then(|status| status.phase);
+        Self {
+            is_terminating: meta.deleted_at.is_some() || phase.as_deref() == Some("Terminating"),
+            meta,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        Vec::new()
+    }
+
+    fn place(&self, _all: &Shared) -> Option<Slot> {
+        None
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kubernetes) struct WireEvent {
+    metadata: Option<WireMeta>,
+    involved_object: Option<WireInvolved>,
+    message: Option<String>,
+    last_timestamp: Option<String>,
+    event_time: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireInvolved {
+    uid: Option<String>,
+}
+
+impl Wire for WireEvent {
+    fn take_meta(&mut self) -> WireMeta {
+        self.metadata.take().unwrap_or_default()
+    }
+}
+
+impl Watched for SeenEvent {
+    type Wire = WireEvent;
+    const PATH: &'static str = "/api/v1/events";
+    const FIELDS: Option<&'static str> = Some("involvedObject.kind=Job,reason=FailedCreate");
+
+    fn prune(meta: Meta, wire: WireEvent, pruner: &Pruner) -> Self {
+        Self {
+            job: wire
+                .involved_object
+                .and_then(|involved| involved.uid)
+                .map(|uid| pruner.shared(&uid)),
+            message: boxed(wire.message.as_deref()),
+            at: time(wire.last_timestamp.as_deref())
+                .or_else(|| time(wire.event_time.as_deref()))
+                .or(meta.created_at),
+            meta,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        self.job.clone().map(Group::Owner).into_iter().collect()
+    }
+
+    fn place(&self, all: &Shared) -> Option<Slot> {
+        place::of_owner(all, self.job.as_deref())
+    }
+}
+
+fn task(meta: &Meta) -> Vec<Group> {
+    meta.task.map(Group::Task).into_iter().collect()
+}
+
+fn count(number: Option<i64>) -> u32 {
+    let number = number.unwrap_or(0).max(0);
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn boxed(text: Option<&str>) -> Box<str> {
+    Box::from(text.unwrap_or_default())
+}
