@@ -15,6 +15,8 @@ mod applying;
 mod client;
 #[path = "kubernetes/deleting.rs"]
 mod deleting;
+#[path = "kubernetes/faults.rs"]
+mod faults;
 #[path = "kubernetes/jobs.rs"]
 mod jobs;
 #[path = "kubernetes/objects.rs"]

@@ -206,8 +206,12 @@ fn give_up(
         if is_leaf && live != config {
             fields.remove(&key);
             found.push(at);
-        } else if let (Some(below), Some(new)) = (fields.get_mut(&key), new.get(&key)) {
+        } else if !is_leaf && let (Some(below), Some(new)) = (fields.get_mut(&key), new.get(&key)) {
             give_up(below, new, &live, &config, &at, found);
+            // Nothing below it is theirs any more.
+            if *below == json!({}) {
+                fields.remove(&key);
+            }
         }
     }
 }

@@ -133,13 +133,13 @@ pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// The map there, made where it is missing or something else.
+/// Changes the map there, which is made where it is missing or something else.
 pub(super) fn map<'a>(value: &'a mut Value, pointer: &str) -> &'a mut Map<String, Value> {
-    let mut at = value;
+    let mut at = entries(value);
     for key in pointer.split('/').skip(1) {
-        at = entries(at).entry(key).or_insert(Value::Null);
+        at = entries(at.entry(key).or_insert(Value::Null));
     }
-    entries(at)
+    at
 }
 
 /// Writes a field; the maps above it are made.

@@ -204,7 +204,8 @@ impl State {
     /// is removed.
     pub(super) fn update(&mut self, before: &Arc<Object>, mut value: Value) -> Written {
         let kind = before.kind;
-        if kind.generation && value.get("spec") != before.value.get("spec") {
+        // Of a pod the spec changes by its binding alone, which is not counted.
+        if kind.generation && kind.plural != PODS && value.get("spec") != before.value.get("spec") {
             let generation = number(&before.value, "/metadata/generation", 1) + 1;
             set(&mut value, "/metadata/generation", json!(generation));
         }

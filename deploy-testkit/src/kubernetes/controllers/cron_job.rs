@@ -96,6 +96,13 @@ fn make(state: &mut State, cron_job: &Arc<Object>, when: Timestamp) -> Option<St
         .into_iter()
         .filter(|job| !is_finished(job))
         .collect();
+    let kind = by_plural(JOBS)?;
+    // As the real controller names them: by the minute. Two of one minute are told apart by one more number.
+    let minute = when.timestamp() / 60;
+    let mut name = format!("{}-{minute}", cron_job.name());
+    while state.get(&Key::new(JOBS, cron_job.namespace(), &name)).is_some() {
+        name = format!("{}-{minute}-{}", cron_job.name(), state.count());
+    }
     match text(&cron_job.value, "/spec/concurrencyPolicy") {
         "Forbid" if !running.is_empty() => {
             let message =
@@ -109,13 +116,6 @@ fn make(state: &mut State, cron_job: &Arc<Object>, when: Timestamp) -> Option<St
             }
         }
         _ => {}
-    }
-    let kind = by_plural(JOBS)?;
-    // As the real controller names them: by the minute. Two of one minute are told apart by one more number.
-    let minute = when.timestamp() / 60;
-    let mut name = format!("{}-{minute}", cron_job.name());
-    while state.get(&Key::new(JOBS, cron_job.namespace(), &name)).is_some() {
-        name = format!("{}-{minute}-{}", cron_job.name(), state.count());
     }
     let template = cron_job
         .value

@@ -57,8 +57,6 @@ pub(super) fn sync(state: &mut State, key: &Key) {
             pods::remove(state, pod);
         }
         state.modify(key, |job| {
-            unset(job, "/status/startTime");
-            set(job, "/status/active", json!(0));
             let said = Said {
                 holds: true,
                 reason: "JobSuspended",
