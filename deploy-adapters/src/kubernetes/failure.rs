@@ -64,6 +64,7 @@ struct StatusBody {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Details {
+    name: String,
     causes: Vec<Cause>,
     retry_after_seconds: Option<u64>,
 }
@@ -91,8 +92,9 @@ impl Failure {
             .map(|seconds| Duration::from_secs(seconds.min(LONGEST_WAIT)));
         let names_another_incarnation = || details.causes.iter().any(|cause| cause.field == "metadata.uid");
         match status {
-            404 if is_own_word => Self::Absent(message),
-            404 => Self::Unserved,
+            // What is looked for and not there is named; a path that leads nowhere is not.
+            404 if details.name.is_empty() => Self::Unserved,
+            404 => Self::Absent(message),
             409 if said.reason == "AlreadyExists" => Self::AlreadyExists,
             409 => Self::Conflict(message),
             422 if names_another_incarnation() => Self::Conflict(message),
@@ -213,6 +215,7 @@ mod tests {
     fn an_answer_says_whether_it_was_done() {
         let own = |reason: &str| format!(r#"{{"kind":"Status","reason":"{reason}","message":"words"}}"#);
         let uid = r#"{"kind":"Status","reason":"Invalid","message":"words","details":{"causes":[{"field":"metadata.uid"}]}}"#;
+        let absent = r#"{"kind":"Status","reason":"NotFound","message":"words","details":{"name":"x","kind":"jobs"}}"#;
         let webhook = r#"{"kind":"Status","reason":"InternalError","message":"Internal error occurred: failed calling webhook \"w\""}"#;
         let wait = r#"{"kind":"Status","reason":"TooManyRequests","details":{"retryAfterSeconds":7}}"#;
         // Status, header, body, as a read, as a write.
@@ -220,7 +223,8 @@ mod tests {
             (400, None, own("BadRequest"), "refused: words", "refused: words"),
             (401, None, own("Unauthorized"), "not done", "not done"),
             (403, None, own("Forbidden"), "refused: words", "refused: words"),
-            (404, None, own("NotFound"), "absent", "absent"),
+            (404, None, absent.to_owned(), "absent", "absent"),
+            (404, None, own("NotFound"), "unserved", "unserved"),
             (404, None, "404 page not found".to_owned(), "unserved", "unserved"),
             (408, None, String::new(), "not done", "unknown"),
             (409, None, own("AlreadyExists"), "exists", "exists"),

@@ -8,6 +8,8 @@ mod job;
 mod pod;
 mod route;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

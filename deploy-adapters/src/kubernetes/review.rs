@@ -71,7 +71,7 @@ fn no_effect(message: &str) -> Warning {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use deploy_testkit::builders::{WorkloadBuilder, parsed};
+    use deploy_testkit::builders::WorkloadBuilder;
 
     use super::super::rules::Gateway;
     use super::*;
@@ -79,8 +79,8 @@ mod tests {
     fn rules(auth: Option<&str>) -> Rules {
         Rules {
             gateway: Some(Gateway {
-                namespace: parsed("infra"),
-                name: parsed("public"),
+                namespace: "infra".parse().unwrap(),
+                name: "public".parse().unwrap(),
                 auth: auth.map(str::to_owned),
             }),
             ..Rules::default()

@@ -1,5 +1,6 @@
-//! `published` as a Gateway API HTTPRoute (https://gateway-api.sigs.k8s.io/reference/spec/, the standard channel). The
-//! few fields that we set are written out here; the API's types are in no dependency.
+//! `published` as a Gateway API HTTPRoute (https://gateway-api.sigs.k8s.io/reference/spec/, the standard channel from
+//! version 1.2 on, which has `timeouts`). The few fields that we set are written out here; the API's types are in no
+//! dependency.
 //!
 //! What the API has no field for is an annotation, for whoever enforces it in front of the gateway: `deploy-api/auth` (who
 //! does), `deploy-api/access` (the group), `deploy-api/bypass-auth` and `deploy-api/sticky-sessions`. A

@@ -51,11 +51,16 @@ struct WireEvent<W> {
     object: W,
 }
 
-/// An object by itself, as a read or a write is answered.
+/// An object by itself, as a read or a write is answered. What was edited into garbage is salvaged here too: a look that
+/// asks must not know less than one at the caches.
 pub(super) fn object<T: Watched>(pruner: &Pruner, json: &[u8]) -> Result<T, serde_json::Error> {
-    let mut wire: T::Wire = serde_json::from_slice(json)?;
-    let meta = pruner.meta(wire.take_meta(), false);
-    Ok(T::prune(meta, wire, pruner))
+    match serde_json::from_slice::<T::Wire>(json) {
+        Ok(mut wire) => {
+            let meta = pruner.meta(wire.take_meta(), false);
+            Ok(T::prune(meta, wire, pruner))
+        }
+        Err(error) => salvage::<T>(pruner, serde_json::from_slice(json)?).ok_or(error),
+    }
 }
 
 pub(super) fn page<T: Watched>(pruner: &Pruner, json: &[u8]) -> Result<Page<T>, Trouble> {

@@ -52,8 +52,12 @@ fn terminated(code: i32, reason: &str, message: &str) -> Value {
 
 /// The same pod with something else in it.
 fn with(mut object: Value, pointer: &str, value: Value) -> Value {
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    object.pointer_mut(parent).unwrap()[key] = value;
+    if let Some(known) = object.pointer_mut(pointer) {
+        *known = value;
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[key] = value;
+    }
     object
 }
 
@@ -69,8 +73,11 @@ fn pods(objects: &[Value]) -> Vec<Arc<SeenPod>> {
 
 /// A condition in one line.
 fn shown(condition: &Condition) -> String {
-    let reason =
-        |reason: &Option<Reason>| reason.as_ref().map_or_else(String::new, |reason| format!(" {}", said(reason)));
+    let reason = |reason: &Option<Reason>| {
+        reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(" {}", said(reason)))
+    };
     let second = |time: Timestamp| (time - at(0)).num_seconds();
     match condition {
         Condition::Pending(why) => format!("pending{}", reason(why)),
@@ -82,7 +89,10 @@ fn shown(condition: &Condition) -> String {
             };
             let started = ended.started_at.map(second);
             let code = ended.exit_code;
-            format!("{end} code {code:?} from {started:?} to {}", second(ended.finished_at))
+            format!(
+                "{end} code {code:?} from {started:?} to {}",
+                second(ended.finished_at)
+            )
         }
         Condition::Stopped => "stopped".to_owned(),
         Condition::Scheduled => "scheduled".to_owned(),
