@@ -12,6 +12,8 @@
     reason = "a test fails by panicking, and says why it was not run"
 )]
 
+#[path = "chart/applied.rs"]
+mod applied;
 #[path = "chart/calls.rs"]
 mod calls;
 #[path = "chart/hardening.rs"]

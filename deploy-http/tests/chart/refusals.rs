@@ -19,7 +19,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["instance=Data_Team"], &["instance"]),
     (&["external.prefix=apps"], &["prefix"]),
     (&["policy.document.rules[0].efect=allow"], &["efect"]),
-    (&["podLabels.app\\.kubernetes\\.io/name=x"], &["app.kubernetes.io/name"]),
+    (
+        &["podLabels.app\\.kubernetes\\.io/name=x"],
+        &["app.kubernetes.io/name"],
+    ),
     (&["podDisruptionBudget.enabled=maybe"], &["enabled"]),
     // What no single value can tell.
     (
