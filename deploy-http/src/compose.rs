@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use deploy_adapters::git::{self, GitAccess, GitConfig, GitLimits, GitRepositories};
 use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
-use deploy_adapters::kubernetes::{Gateway, KubernetesCluster, KubernetesConfig, Rules};
+use deploy_adapters::kubernetes::{
+    BuilderConfig, Gateway, KubernetesCluster, KubernetesConfig, KubernetesImageBuilder, Rules,
+};
 use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
@@ -17,6 +19,7 @@ use deploy_adapters::templates::FolderTemplates;
 use deploy_core::Deployer;
 use deploy_core::authz::Policy;
 use deploy_core::engine::{Engine, EngineError, Settings};
+use deploy_core::manifest::Resources;
 use deploy_core::names::Branch;
 use deploy_core::ports::{Clock, Cluster, Inventory, Logs, Namespaces, SourceRepository, TokenVerifier};
 use tokio_util::sync::CancellationToken;
@@ -138,6 +141,9 @@ impl Server {
             Some(file) => policy_file::load(file)?,
             None => Policy::default(),
         };
+        // It holds the builder's secrets.
+        let builds = config.cluster.builder.build_namespace.iter();
+        let policy = policy.reserving(builds.map(ToString::to_string));
         // Held first: a second server on the same folder is refused before it touches anything.
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let tokens = tokens(&config.tokens, clock.clone())?;
@@ -148,7 +154,11 @@ impl Server {
         let store = store.map_err(|error| wrong("the database cannot be opened", &error))?;
 
         let (on_store, on_cluster) = (Arc::new(store.clone()), cluster.ports());
-        let built = Deployer::builder()
+        let mut builder = Deployer::builder();
+        if let Some(builds) = cluster.image_builder(config, &source)? {
+            builder = builder.image_builder(Arc::new(builds));
+        }
+        let built = builder
             .cluster(on_cluster.cluster)
             .namespaces(on_cluster.namespaces)
             .inventory(on_cluster.inventory)
@@ -268,6 +278,39 @@ impl AnyCluster {
             Self::Local(cluster) => OnCluster::of(cluster),
             Self::Kubernetes(cluster) => OnCluster::of(cluster),
         }
+    }
+
+    /// What builds images, where that was asked for.
+    fn image_builder(
+        &self,
+        config: &Config,
+        source: &Arc<dyn SourceRepository>,
+    ) -> Result<Option<KubernetesImageBuilder>, Stop> {
+        let flags = &config.cluster.builder;
+        let (Self::Kubernetes(cluster), Some(namespace)) = (self, &flags.build_namespace) else {
+            return Ok(None);
+        };
+        let base = match &config.git.git_base_url {
+            Some(GitBase::Url { url, .. }) => url.clone(),
+            Some(GitBase::Folder(_)) | None => String::new(),
+        };
+        let mut order = BuilderConfig::new(namespace.clone(), base);
+        if let Some(image) = &flags.builder_image {
+            order.image.clone_from(image);
+        }
+        order.push_secret.clone_from(&flags.builder_push_secret);
+        order.git_secret.clone_from(&flags.builder_git_secret);
+        order.cache.clone_from(&flags.builder_cache);
+        order.resources = Resources {
+            cpu_request: flags.builder_cpu.clone(),
+            cpu_limit: flags.builder_cpu.clone(),
+            memory_request: flags.builder_memory.clone(),
+            memory_limit: flags.builder_memory.clone(),
+        };
+        let builder = cluster.image_builder(order, Arc::clone(source));
+        builder
+            .map(Some)
+            .map_err(|error| wrong("--build-namespace", &error))
     }
 
     async fn shutdown(&self) {

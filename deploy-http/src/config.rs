@@ -2,6 +2,7 @@
 //! what this build does: a flag without effect would be a promise that nobody keeps. docs/configuration.md is held to
 //! it by a test.
 
+mod builder;
 mod git;
 mod git_base;
 mod kubernetes;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub use builder::Builder;
 pub use git::Git;
 pub use git_base::GitBase;
 pub use kubernetes::{Exposure, Kubernetes};
@@ -106,6 +108,8 @@ pub struct Cluster {
     pub job_retention: Duration,
     #[command(flatten)]
     pub kubernetes: Kubernetes,
+    #[command(flatten)]
+    pub builder: Builder,
 }
 
 /// What runs tasks.
@@ -290,6 +294,7 @@ impl Config {
     fn check(&self) -> Result<(), Stop> {
         self.tokens.check()?;
         self.cluster.kubernetes.check(self.cluster.cluster)?;
+        self.cluster.builder.check(self.cluster.cluster)?;
         self.listen
             .check(self.cluster.cluster, self.tokens.believe_any())?;
         self.git.check()
