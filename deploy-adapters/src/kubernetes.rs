@@ -1,10 +1,68 @@
 //! Kubernetes behind the core's ports. [`objects`] turns a workload into objects (pure), [`seen`] keeps what the cluster
-//! told us and reads states out of it, [`cluster`] writes. `kube::Error` ends in this folder.
+//! told us, [`state`] reads states out of it (pure), [`cluster`] writes. `kube::Error` ends in this folder.
 
+mod call;
+mod cluster;
+mod connect;
+mod failure;
 mod inventory;
+mod logs;
 mod marks;
+mod namespaces;
+mod objects;
+mod review;
 mod rules;
 mod seen;
 mod state;
 
+use std::sync::Arc;
+
+use deploy_core::ports::Clock;
+
+use call::Calls;
+use marks::Marks;
+use objects::Translator;
+use seen::Seen;
+
+pub use connect::{ConnectError, KubernetesConfig};
 pub use rules::{Gateway, Rules};
+
+/// A Kubernetes cluster. Cheap to clone; all clones share their caches and the bound on writes. The watches end with
+/// [`KubernetesCluster::shutdown`] or the last clone; what runs in the cluster goes on.
+#[derive(Clone)]
+pub struct KubernetesCluster {
+    calls: Calls,
+    seen: Seen,
+    translator: Translator,
+    marks: Marks,
+    clock: Arc<dyn Clock>,
+}
+
+impl KubernetesCluster {
+    /// Finds the cluster and begins to watch it. Nothing of it is waited for: until [`KubernetesCluster::synced`], and
+    /// whenever it is away, changes are `Unavailable`.
+    ///
+    /// # Errors
+    /// Nothing names a cluster, or what does cannot be used.
+    pub async fn connect(config: KubernetesConfig, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+        let clients = connect::clients(&config).await?;
+        let marks = Marks::new(config.instance);
+        Ok(Self {
+            calls: Calls::new(clients.requests, config.deadline),
+            seen: Seen::start(clients.watches, marks.clone(), clock.clone()),
+            translator: Translator::new(marks.clone(), config.rules),
+            marks,
+            clock,
+        })
+    }
+
+    /// Waits until everything of ours was listed once.
+    pub async fn synced(&self) {
+        self.seen.synced().await;
+    }
+
+    /// Ends the watches. What was seen stays, and grows old.
+    pub fn shutdown(&self) {
+        self.seen.close();
+    }
+}

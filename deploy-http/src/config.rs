@@ -4,6 +4,7 @@
 
 mod git;
 mod git_base;
+mod kubernetes;
 mod listen;
 mod tokens;
 mod values;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 
 pub use git::Git;
 pub use git_base::GitBase;
+pub use kubernetes::{Exposure, Kubernetes};
 pub use listen::Listen;
 pub use tokens::Tokens;
 use values::{duration, positive, size, sqlite_file};
@@ -102,6 +104,8 @@ pub struct Cluster {
     /// How long a finished job stays
     #[arg(long, env = "DEPLOY_JOB_RETENTION", value_name = "TIME", default_value = "24h", value_parser = duration)]
     pub job_retention: Duration,
+    #[command(flatten)]
+    pub kubernetes: Kubernetes,
 }
 
 /// What runs tasks.
@@ -109,6 +113,8 @@ pub struct Cluster {
 pub enum ClusterKind {
     /// Child processes on this machine.
     Local,
+    /// A Kubernetes cluster.
+    Kubernetes,
 }
 
 /// Who may do what.
@@ -251,7 +257,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.config)));
     match &command {
         Command::Serve(config) => config.check()?,
-        Command::Demo(demo) => demo.config.check()?,
+        Command::Demo(demo) => demo.check()?,
         Command::Check { .. } => {}
     }
     Ok(command)
@@ -267,10 +273,23 @@ struct Cli {
     config: Config,
 }
 
+impl Demo {
+    fn check(&self) -> Result<(), Stop> {
+        if self.config.cluster.cluster != ClusterKind::Local {
+            return Err(Stop::wrong(
+                "the demo is for --cluster local: its examples run as processes of this machine; for a cluster, start \
+                 the server and deploy from a repository of your own",
+            ));
+        }
+        self.config.check()
+    }
+}
+
 impl Config {
     /// What no single flag can tell.
     fn check(&self) -> Result<(), Stop> {
         self.tokens.check()?;
+        self.cluster.kubernetes.check(self.cluster.cluster)?;
         self.listen
             .check(self.cluster.cluster, self.tokens.believe_any())?;
         self.git.check()

@@ -8,6 +8,8 @@ pub mod builders;
 pub mod contract;
 pub mod crash;
 pub mod fixture;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod measure;
 pub mod memory;
 pub mod world;

@@ -25,6 +25,9 @@ pub(super) const IDENTITY: &str = "deploy-api/identity";
 /// On a namespace: the repository that claimed it by a derived use.
 pub(super) const REPOSITORY: &str = "deploy-api/repository";
 
+/// The name of a task's one container; others may be injected beside it.
+pub(super) const CONTAINER: &str = "task";
+
 /// The marks of one installation.
 #[derive(Debug, Clone)]
 pub(super) struct Marks {

@@ -1,0 +1,279 @@
+//! The Job controller: pods until enough have succeeded, too many have failed or the time is up. A verdict is written as
+//! SuccessCriteriaMet or FailureTarget first, and as Complete or Failed when no pod is left to end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use deploy_core::workload::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::object::{Key, Object, Said, condition, holds, is_set, number, say, set, text, unset};
+use super::super::store::{State, is_over, is_ready};
+use super::{Due, events, pods};
+
+const FROM: &str = "job-controller";
+
+/// Of the longest pause between two pods.
+const MAX_BACK_OFF_SECONDS: i64 = 600;
+
+/// How a Job ends: the condition that announces it, the one that says so, and why.
+type Verdict = (&'static str, &'static str, &'static str, String);
+
+/// The pods of a Job by how they are.
+struct Pods {
+    active: Vec<Arc<Object>>,
+    terminating: usize,
+    ready: usize,
+    /// When the last one that failed had ended.
+    last_failure: Option<Timestamp>,
+}
+
+/// Looks at one Job.
+pub(super) fn sync(state: &mut State, key: &Key) {
+    let Some(job) = state.get(key).cloned() else {
+        return;
+    };
+    if job.is_going() || holds(&job.value, "Complete") || holds(&job.value, "Failed") {
+        return;
+    }
+    let pods = count(state, &job);
+    let Some(job) = state.get(key).cloned() else {
+        return;
+    };
+    let suspended = is_set(&job.value, "/spec/suspend");
+    if let Some(verdict) = verdict(state, &job) {
+        finish(state, &job, &pods, &verdict);
+        return;
+    }
+    let now = state.stamp();
+    if suspended {
+        // Those that a suspension ends are not failures.
+        let memory = state.memory.jobs.entry(job.uid().to_owned()).or_default();
+        memory
+            .counted
+            .extend(pods.active.iter().map(|pod| pod.uid().to_owned()));
+        for pod in &pods.active {
+            pods::remove(state, pod);
+        }
+        state.modify(key, |job| {
+            let said = Said {
+                holds: true,
+                reason: "JobSuspended",
+                message: "Job suspended",
+            };
+            say(job, "Suspended", said, &now, &["lastProbeTime"]);
+        });
+        write_counts(state, key, 0, pods.terminating, 0);
+        return;
+    }
+    state.modify(key, |job| {
+        super::super::object::default(job, "/status/startTime", json!(now));
+        if holds(job, "Suspended") {
+            set(job, "/status/startTime", json!(now));
+            let said = Said {
+                holds: false,
+                reason: "JobResumed",
+                message: "Job resumed",
+            };
+            say(job, "Suspended", said, &now, &["lastProbeTime"]);
+        }
+    });
+    watch_deadline(state, key);
+    let made = make_pods(state, &job, &pods);
+    write_counts(state, key, pods.active.len() + made, pods.terminating, pods.ready);
+}
+
+/// Sorts the pods, and adds those that have ended to the Job's counters, each once.
+fn count(state: &mut State, job: &Object) -> Pods {
+    let all = pods::of(state, job);
+    let replaces_failed_alone = text(&job.value, "/spec/podReplacementPolicy") == "Failed";
+    let mut memory = state.memory.jobs.remove(job.uid()).unwrap_or_default();
+    let (mut succeeded, mut failed, mut last_failure) = (0, 0, None);
+    for pod in &all {
+        let phase = text(&pod.value, "/status/phase");
+        let has_failed =
+            phase == "Failed" || (pod.is_going() && phase != "Succeeded" && !replaces_failed_alone);
+        if has_failed {
+            let ended = text(
+                &pod.value,
+                "/status/containerStatuses/0/state/terminated/finishedAt",
+            )
+            .parse()
+            .ok();
+            last_failure = last_failure.max(Some(ended.unwrap_or_else(|| state.now())));
+        }
+        if (has_failed || phase == "Succeeded") && memory.counted.insert(pod.uid().to_owned()) {
+            if has_failed {
+                failed += 1;
+            } else {
+                succeeded += 1;
+            }
+        }
+    }
+    // One that was active and is gone, without its end having been seen, has failed.
+    let there: HashSet<&str> = all.iter().map(|pod| pod.uid()).collect();
+    for gone in memory.active.iter().filter(|uid| !there.contains(uid.as_str())) {
+        if memory.counted.insert(gone.clone()) {
+            failed += 1;
+        }
+    }
+    let active: Vec<Arc<Object>> = all
+        .iter()
+        .filter(|pod| !is_over(pod) && !pod.is_going())
+        .cloned()
+        .collect();
+    memory.active = all
+        .iter()
+        .filter(|pod| !is_over(pod))
+        .map(|pod| pod.uid().to_owned())
+        .collect();
+    let pods = Pods {
+        terminating: all.iter().filter(|pod| !is_over(pod) && pod.is_going()).count(),
+        ready: active.iter().filter(|pod| is_ready(pod)).count(),
+        active,
+        last_failure,
+    };
+    state.memory.jobs.insert(job.uid().to_owned(), memory);
+    if succeeded + failed > 0 {
+        state.modify(&job.key(), |job| {
+            for (pointer, more) in [("/status/succeeded", succeeded), ("/status/failed", failed)] {
+                let sum = number(job, pointer, 0) + more;
+                if sum > 0 {
+                    set(job, pointer, json!(sum));
+                }
+            }
+            set(job, "/status/uncountedTerminatedPods", json!({}));
+        });
+    }
+    pods
+}
+
+fn verdict(state: &State, job: &Object) -> Option<Verdict> {
+    if holds(&job.value, "SuccessCriteriaMet") {
+        return Some(said(job, "SuccessCriteriaMet", "Complete"));
+    }
+    if holds(&job.value, "FailureTarget") {
+        return Some(said(job, "FailureTarget", "Failed"));
+    }
+    let failed = number(&job.value, "/status/failed", 0);
+    if failed > number(&job.value, "/spec/backoffLimit", 6) {
+        let message = "Job has reached the specified backoff limit".to_owned();
+        return Some(("FailureTarget", "Failed", "BackoffLimitExceeded", message));
+    }
+    if deadline(job).is_some_and(|deadline| deadline <= state.now()) && !is_set(&job.value, "/spec/suspend") {
+        let message = "Job was active longer than specified deadline".to_owned();
+        return Some(("FailureTarget", "Failed", "DeadlineExceeded", message));
+    }
+    let completions = number(&job.value, "/spec/completions", 1);
+    if number(&job.value, "/status/succeeded", 0) >= completions {
+        let message = "Reached expected number of succeeded pods".to_owned();
+        return Some(("SuccessCriteriaMet", "Complete", "CompletionsReached", message));
+    }
+    None
+}
+
+fn said(job: &Object, announced: &'static str, last: &'static str) -> Verdict {
+    let condition = condition(&job.value, announced).cloned().unwrap_or_default();
+    let reason = match text(&condition, "/reason") {
+        "BackoffLimitExceeded" => "BackoffLimitExceeded",
+        "DeadlineExceeded" => "DeadlineExceeded",
+        _ => "CompletionsReached",
+    };
+    (announced, last, reason, text(&condition, "/message").to_owned())
+}
+
+fn finish(state: &mut State, job: &Object, pods: &Pods, verdict: &Verdict) {
+    let (announced, last, reason, message) = verdict;
+    let now = state.stamp();
+    let key = job.key();
+    let said = Said {
+        holds: true,
+        reason,
+        message,
+    };
+    if !holds(&job.value, announced) {
+        state.modify(&key, |job| say(job, announced, said, &now, &["lastProbeTime"]));
+        if *last == "Failed" {
+            events::warn(state, job, FROM, reason, message);
+        }
+    }
+    for pod in &pods.active {
+        pods::remove(state, pod);
+    }
+    if !pods.active.is_empty() || pods.terminating > 0 {
+        write_counts(state, &key, 0, pods.active.len() + pods.terminating, 0);
+        return;
+    }
+    write_counts(state, &key, 0, 0, 0);
+    state.modify(&key, |job| {
+        if *last == "Complete" {
+            set(job, "/status/completionTime", json!(now));
+        }
+        say(job, last, said, &now, &["lastProbeTime"]);
+    });
+    state.memory.jobs.remove(job.uid());
+}
+
+fn deadline(job: &Object) -> Option<Timestamp> {
+    let seconds = job.value.pointer("/spec/activeDeadlineSeconds")?.as_i64()?;
+    let started: Timestamp = text(&job.value, "/status/startTime").parse().ok()?;
+    Some(started + TimeDelta::seconds(seconds))
+}
+
+fn watch_deadline(state: &mut State, key: &Key) {
+    if let Some(deadline) = state.get(key).and_then(|job| deadline(job)) {
+        state.at(deadline, Due::Look(key.clone()));
+    }
+}
+
+/// Makes the pods that are missing; tells how many it made.
+fn make_pods(state: &mut State, job: &Object, pods: &Pods) -> usize {
+    let succeeded = number(&job.value, "/status/succeeded", 0);
+    let open = number(&job.value, "/spec/completions", 1) - succeeded;
+    let wanted = number(&job.value, "/spec/parallelism", 1).min(open);
+    let held_back = if text(&job.value, "/spec/podReplacementPolicy") == "Failed" {
+        pods.terminating
+    } else {
+        0
+    };
+    let there = i64::try_from(pods.active.len() + held_back).unwrap_or(i64::MAX);
+    let failed = number(&job.value, "/status/failed", 0);
+    if let Some(last) = pods.last_failure
+        && failed > 0
+    {
+        let seconds = (10_i64 << (failed - 1).clamp(0, 10)).min(MAX_BACK_OFF_SECONDS);
+        let next = last + TimeDelta::seconds(seconds);
+        if state.now() < next {
+            state.at(next, Due::Look(job.key()));
+            return 0;
+        }
+    }
+    let template = job
+        .value
+        .pointer("/spec/template")
+        .cloned()
+        .unwrap_or(Value::Null);
+    let mut made = 0;
+    for _ in there..wanted {
+        if !pods::make(state, job, &template, FROM) {
+            break;
+        }
+        made += 1;
+    }
+    made
+}
+
+fn write_counts(state: &mut State, key: &Key, active: usize, terminating: usize, ready: usize) {
+    state.modify(key, |job| {
+        for (pointer, count) in [("/status/active", active), ("/status/terminating", terminating)] {
+            if count > 0 || (pointer == "/status/terminating") {
+                set(job, pointer, json!(count));
+            } else {
+                unset(job, pointer);
+            }
+        }
+        set(job, "/status/ready", json!(ready));
+        super::super::object::default(job, "/status/uncountedTerminatedPods", json!({}));
+    });
+}

@@ -1,0 +1,169 @@
+//! Label and field selectors, as lists and watches take them.
+
+use serde_json::Value;
+
+use super::object::{Object, text};
+
+/// What a list or a watch is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selector {
+    /// Empty = all.
+    namespace: String,
+    labels: Vec<Requirement>,
+    fields: Vec<(String, bool, String)>,
+}
+
+#[derive(Debug, Clone)]
+enum Requirement {
+    Is(String, bool, String),
+    In(String, bool, Vec<String>),
+    Exists(String, bool),
+}
+
+impl Selector {
+    /// Reads both selectors; an error says which is wrong.
+    pub(super) fn new(namespace: &str, labels: &str, fields: &str) -> Result<Self, String> {
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            labels: requirements(labels)?,
+            fields: field_terms(fields)?,
+        })
+    }
+
+    pub(super) fn takes(&self, object: &Object) -> bool {
+        (self.namespace.is_empty() || self.namespace == object.namespace())
+            && self.labels.iter().all(|term| term.holds(&object.value))
+            && self
+                .fields
+                .iter()
+                .all(|(path, equal, wanted)| (field(&object.value, path) == wanted) == *equal)
+    }
+
+    /// Whether it takes everything of its namespace: then a list can say how many remain.
+    pub(super) fn is_open(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+}
+
+impl Requirement {
+    fn holds(&self, value: &Value) -> bool {
+        let label = |key: &str| value.pointer("/metadata/labels")?.get(key)?.as_str();
+        match self {
+            Self::Is(key, equal, wanted) => (label(key) == Some(wanted)) == *equal,
+            Self::In(key, within, wanted) => {
+                label(key).is_some_and(|found| wanted.iter().any(|one| one == found)) == *within
+            }
+            Self::Exists(key, there) => label(key).is_some() == *there,
+        }
+    }
+}
+
+fn requirements(selector: &str) -> Result<Vec<Requirement>, String> {
+    split(selector)
+        .into_iter()
+        .map(|term| requirement(term.trim()))
+        .collect()
+}
+
+fn requirement(term: &str) -> Result<Requirement, String> {
+    for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
+        if let Some((key, value)) = term.split_once(operator) {
+            return Ok(Requirement::Is(
+                key.trim().to_owned(),
+                equal,
+                value.trim().to_owned(),
+            ));
+        }
+    }
+    for (operator, within) in [(" notin ", false), (" in ", true)] {
+        if let Some((key, values)) = term.split_once(operator) {
+            let values = values.trim().trim_start_matches('(').trim_end_matches(')');
+            let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+            return Ok(Requirement::In(key.trim().to_owned(), within, values));
+        }
+    }
+    let (key, there) = match term.strip_prefix('!') {
+        Some(key) => (key.trim(), false),
+        None => (term, true),
+    };
+    if key.is_empty() || key.contains(char::is_whitespace) {
+        return Err(format!("unable to parse requirement: {term:?}"));
+    }
+    Ok(Requirement::Exists(key.to_owned(), there))
+}
+
+/// The terms between commas that are in no parentheses.
+fn split(selector: &str) -> Vec<&str> {
+    let mut terms = Vec::new();
+    let (mut begin, mut depth) = (0_usize, 0_usize);
+    for (at, c) in selector.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                terms.push(&selector[begin..at]);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    terms.push(&selector[begin..]);
+    terms.retain(|term| !term.trim().is_empty());
+    terms
+}
+
+fn field_terms(selector: &str) -> Result<Vec<(String, bool, String)>, String> {
+    let terms = selector.split(',').filter(|term| !term.is_empty());
+    terms
+        .map(|term| {
+            let split = term.split_once("!=").map(|(path, value)| (path, false, value));
+            let split = split.or_else(|| term.split_once("==").map(|(path, value)| (path, true, value)));
+            let split = split.or_else(|| term.split_once('=').map(|(path, value)| (path, true, value)));
+            let (path, equal, value) = split.ok_or_else(|| format!("invalid field selector: {term:?}"))?;
+            Ok((path.to_owned(), equal, value.to_owned()))
+        })
+        .collect()
+}
+
+fn field<'a>(value: &'a Value, path: &str) -> &'a str {
+    text(value, &format!("/{}", path.replace('.', "/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kubernetes::kinds;
+
+    #[test]
+    fn a_selector_takes_what_it_says_and_nothing_else() {
+        let value = json!({
+            "metadata": {"name": "a", "namespace": "demo", "labels": {"app": "web", "x.io/tier": "1"}},
+            "reason": "FailedCreate",
+        });
+        let kind = kinds::by_plural("events").expect("events are known");
+        let object = Object::new(kind, 1, value);
+        let check = |namespace: &str, labels: &str, fields: &str, wanted: bool| {
+            let selector = Selector::new(namespace, labels, fields).expect("it can be read");
+            assert_eq!(selector.takes(&object), wanted, "{namespace} {labels} {fields}");
+        };
+        check("", "", "", true);
+        check("demo", "", "", true);
+        check("other", "", "", false);
+        check("", "app=web,x.io/tier=1", "", true);
+        check("", "app==web,x.io/tier!=1", "", false);
+        check("", "app in (db, web),x.io/tier notin (2)", "", true);
+        check("", "app notin (db, web)", "", false);
+        check("", "app,!gone", "", true);
+        check("", "!app", "", false);
+        check("", "", "metadata.name=a,reason==FailedCreate", true);
+        check("", "", "metadata.name!=a", false);
+    }
+
+    #[test]
+    fn a_selector_that_cannot_be_read_is_refused() {
+        assert!(Selector::new("", "a b", "").is_err());
+        assert!(Selector::new("", "", "name").is_err());
+    }
+}
