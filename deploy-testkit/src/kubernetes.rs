@@ -29,6 +29,7 @@ mod store;
 mod validate;
 mod watch;
 mod watches;
+mod write;
 
 use std::io;
 use std::net::SocketAddr;

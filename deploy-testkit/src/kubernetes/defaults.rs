@@ -25,6 +25,9 @@ pub(super) fn fill(kind: &Kind, value: &mut Value, state: &mut State) {
         HTTP_ROUTES => http_route(value),
         _ => {}
     }
+    if matches!(kind.plural, JOBS | CRON_JOBS | DEPLOYMENTS) {
+        default(value, "/status", json!({}));
+    }
 }
 
 /// What is filled in at creation alone, because it comes from the object's uid.
@@ -43,6 +46,11 @@ pub(super) fn fill_job_selector(value: &mut Value) {
     for prefix in ["", "batch.kubernetes.io/"] {
         labels.insert(format!("{prefix}controller-uid"), json!(uid));
         labels.insert(format!("{prefix}job-name"), json!(name));
+    }
+    // One without labels takes those of its template.
+    let labels = json!(labels);
+    if map(value, "/metadata/labels").is_empty() {
+        set(value, "/metadata/labels", labels);
     }
 }
 

@@ -114,23 +114,26 @@ pub(super) fn delete(state: &mut State, object: &Arc<Object>, options: &Options)
 }
 
 fn check(object: &Object, options: &Options) -> Result<(), Refusal> {
-    if let Some(wanted) = &options.uid
-        && wanted != object.uid()
-    {
-        let why = format!(
-            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
-            object.uid()
-        );
-        return Err(Refusal::conflict(object.kind, object.name(), &why));
-    }
-    if let Some(wanted) = &options.resource_version
-        && *wanted != object.revision.to_string()
-    {
-        let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {}",
-            object.revision
-        );
-        return Err(Refusal::conflict(object.kind, object.name(), &why));
+    let found = (object.uid(), object.revision.to_string());
+    let checks = [
+        ("UID", &options.uid, found.0, "deleted and then recreated"),
+        (
+            "ResourceVersion",
+            &options.resource_version,
+            &*found.1,
+            "modified",
+        ),
+    ];
+    for (what, wanted, found, perhaps) in checks {
+        if let Some(wanted) = wanted
+            && wanted != found
+        {
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object \
+                 might have been {perhaps}"
+            );
+            return Err(Refusal::precondition(object.kind, object.name(), &why));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,37 @@
 
 use serde_json::Value;
 
+use super::kinds::{EVENTS, Kind, PODS};
 use super::object::{Object, text};
+
+/// The fields that can be selected by, of every kind and of some; a real server knows no others either.
+const FIELDS: &[(&str, &[&str])] = &[
+    ("", &["metadata.name", "metadata.namespace"]),
+    (
+        PODS,
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "status.phase",
+            "status.podIP",
+        ],
+    ),
+    (
+        EVENTS,
+        &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "reason",
+            "type",
+            "reportingComponent",
+        ],
+    ),
+];
 
 /// What a list or a watch is about.
 #[derive(Debug, Clone, Default)]
@@ -21,12 +51,21 @@ enum Requirement {
 }
 
 impl Selector {
-    /// Reads both selectors; an error says which is wrong.
-    pub(super) fn new(namespace: &str, labels: &str, fields: &str) -> Result<Self, String> {
+    /// Reads both selectors of a kind; an error says which is wrong.
+    pub(super) fn new(kind: &Kind, namespace: &str, labels: &str, fields: &str) -> Result<Self, String> {
+        let fields = field_terms(fields)?;
+        for (path, ..) in &fields {
+            let known = FIELDS
+                .iter()
+                .any(|(of, known)| (of.is_empty() || *of == kind.plural) && known.contains(&path.as_str()));
+            if !known {
+                return Err(format!("field label {path:?} not supported for {}", kind.kind));
+            }
+        }
         Ok(Self {
             namespace: namespace.to_owned(),
             labels: requirements(labels)?,
-            fields: field_terms(fields)?,
+            fields,
         })
     }
 
@@ -145,7 +184,7 @@ mod tests {
         let kind = kinds::by_plural("events").expect("events are known");
         let object = Object::new(kind, 1, value);
         let check = |namespace: &str, labels: &str, fields: &str, wanted: bool| {
-            let selector = Selector::new(namespace, labels, fields).expect("it can be read");
+            let selector = Selector::new(kind, namespace, labels, fields).expect("it can be read");
             assert_eq!(selector.takes(&object), wanted, "{namespace} {labels} {fields}");
         };
         check("", "", "", true);
@@ -163,7 +202,12 @@ mod tests {
 
     #[test]
     fn a_selector_that_cannot_be_read_is_refused() {
-        assert!(Selector::new("", "a b", "").is_err());
-        assert!(Selector::new("", "", "name").is_err());
+        let kind = kinds::by_plural("jobs").expect("jobs are known");
+        for (labels, fields) in [("a b", ""), ("", "name"), ("", "reason=x"), ("", "spec.foo=x")] {
+            assert!(
+                Selector::new(kind, "", labels, fields).is_err(),
+                "{labels} {fields}"
+            );
+        }
     }
 }

@@ -221,11 +221,11 @@ fn refuse(shared: &Arc<Shared>, asked: &Asked, refusal: Option<Refusal>) -> Resp
     let refusal = refusal.unwrap_or_else(Refusal::no_such_path);
     if refusal.code == 410
         && asked.verb == Verb::Watch
-        && let Ok(selector) = handle::selector(asked)
         && let Some(kind) = asked.kind
+        && let Ok(selector) = handle::selector(kind, asked)
     {
         let watch = Watch::begin(shared, &shared.lock(), kind, asked, selector);
-        if let Some(mut watch) = watch {
+        if let Ok(mut watch) = watch {
             watch.end_with(&refusal);
             return streamed(watch);
         }
@@ -261,13 +261,12 @@ fn respond(
 
 fn begin_watch(shared: &Arc<Shared>, asked: &Asked) -> Result<Response<Body>, Refusal> {
     let kind = asked.kind.ok_or_else(Refusal::no_such_path)?;
-    let selector = handle::selector(asked)?;
+    let selector = handle::selector(kind, asked)?;
     let state = shared.lock();
     if kind.plural == HTTP_ROUTES && !state.settings.gateway_api {
         return Err(Refusal::no_such_path());
     }
-    let watch = Watch::begin(shared, &state, kind, asked, selector).ok_or_else(Refusal::no_such_path)?;
-    Ok(streamed(watch))
+    Watch::begin(shared, &state, kind, asked, selector).map(streamed)
 }
 
 fn streamed(watch: Watch) -> Response<Body> {

@@ -47,8 +47,9 @@ impl Refusal {
         .about(kind, name)
     }
 
-    pub(super) fn already_exists(kind: &Kind, name: &str) -> Self {
-        let message = format!("{} {name:?} already exists", kind.qualified());
+    pub(super) fn already_exists(kind: &Kind, name: &str, is_going: bool) -> Self {
+        let going = if is_going { "object is being deleted: " } else { "" };
+        let message = format!("{going}{} {name:?} already exists", kind.qualified());
         Self::new(409, "AlreadyExists", message).about(kind, name)
     }
 
@@ -58,6 +59,22 @@ impl Refusal {
             kind.qualified()
         );
         Self::new(409, "Conflict", message).about(kind, name)
+    }
+
+    /// Of a write for another incarnation. A real server takes it for a change of a field that never changes: it is no
+    /// conflict to it.
+    pub(super) fn other_incarnation(kind: &Kind, name: &str, uid: &str) -> Self {
+        let what = format!("Invalid value: {uid:?}: field is immutable");
+        Self::invalid(kind, name, "metadata.uid", "FieldValueInvalid", &what)
+    }
+
+    /// Of a delete whose precondition does not hold.
+    pub(super) fn precondition(kind: &Kind, name: &str, why: &str) -> Self {
+        let named = qualified_kind(kind);
+        let message = format!("Operation cannot be fulfilled on {named} {name:?}: {why}");
+        let mut refusal = Self::new(409, "Conflict", message).about(kind, name);
+        refusal.details["kind"] = json!(kind.kind);
+        refusal
     }
 
     /// Of a write whose resourceVersion is another.
@@ -79,6 +96,11 @@ impl Refusal {
         let causes = json!([{"reason": reason, "message": what, "field": field}]);
         refusal.details = json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
         refusal
+    }
+
+    /// What a real server says without a reason, though it is the client's doing.
+    pub(super) fn unexplained(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
     }
 
     /// Too old a resourceVersion, or an expired `continue`.
@@ -111,8 +133,10 @@ impl Refusal {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         });
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
         if !self.details.is_null() {
             body["details"] = self.details.clone();
         }

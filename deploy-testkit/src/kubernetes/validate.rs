@@ -44,6 +44,24 @@ pub(super) fn decode(kind: &Kind, body: Value, strict: bool) -> Result<Value, Re
     Ok(body)
 }
 
+/// As [`decode`], of a configuration that is applied: a real server answers an unknown field of one by an error of its own,
+/// with neither a reason nor a client's status.
+pub(super) fn decode_applied(kind: &Kind, config: &Value) -> Result<Value, Refusal> {
+    let cannot = |why: String| {
+        let (name, version, kind) = (text(config, "/metadata/name"), kind.api_version(), kind.kind);
+        Refusal::unexplained(format!(
+            "failed to create typed patch object (/{name}; {version}, Kind={kind}): {why}"
+        ))
+    };
+    let known = (kind.check)(config).map_err(cannot)?;
+    let mut unknown = Vec::new();
+    let config = keep_known(config.clone(), &known, "", &mut unknown);
+    match unknown.first() {
+        Some(path) => Err(cannot(format!(".{path}: field not declared in schema"))),
+        None => Ok(config),
+    }
+}
+
 /// Checks a whole object.
 pub(super) fn check(kind: &Kind, value: &Value) -> Result<(), Refusal> {
     let name = text(value, "/metadata/name");
@@ -79,7 +97,13 @@ pub(super) fn check(kind: &Kind, value: &Value) -> Result<(), Refusal> {
     };
     if name.len() > longest {
         let what = format!("must be no more than {longest} characters");
-        return refuse("metadata.name", &format!("{name:?}"), &what);
+        // A Job's name becomes a label of its pods.
+        let field = if kind.plural == JOBS {
+            "spec.template.labels"
+        } else {
+            "metadata.name"
+        };
+        return refuse(field, &format!("{name:?}"), &what);
     }
     let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
     for (_, label) in labels.into_iter().flatten() {
@@ -114,25 +138,23 @@ fn check_spec(kind: &Kind, name: &str, value: &Value) -> Result<(), Refusal> {
         ));
     }
     let policy = text(value, &format!("{pod}/restartPolicy"));
-    let allowed: &[&str] = match kind.plural {
-        JOBS | CRON_JOBS => &["OnFailure", "Never"],
-        PODS => &["Always", "OnFailure", "Never"],
-        _ => &["Always"],
-    };
-    if !allowed.contains(&policy) {
-        let supported: Vec<String> = allowed.iter().map(|one| format!("{one:?}")).collect();
-        let what = format!(
-            "Unsupported value: {policy:?}: supported values: {}",
-            supported.join(", ")
-        );
-        let field = format!("{path}.restartPolicy");
-        return Err(Refusal::invalid(
-            kind,
-            name,
-            &field,
-            "FieldValueNotSupported",
-            &what,
-        ));
+    let field = format!("{path}.restartPolicy");
+    match kind.plural {
+        JOBS | CRON_JOBS if !matches!(policy, "OnFailure" | "Never") => {
+            let what = "Required value: valid values: \"OnFailure\", \"Never\"";
+            return Err(Refusal::invalid(kind, name, &field, "FieldValueRequired", what));
+        }
+        DEPLOYMENTS | REPLICA_SETS if policy != "Always" => {
+            let what = format!("Unsupported value: {policy:?}: supported values: \"Always\"");
+            return Err(Refusal::invalid(
+                kind,
+                name,
+                &field,
+                "FieldValueNotSupported",
+                &what,
+            ));
+        }
+        _ => {}
     }
     if kind.plural == CRON_JOBS
         && let Err(error) = text(value, "/spec/schedule").parse::<Schedule>()
@@ -158,13 +180,14 @@ fn check_spec(kind: &Kind, name: &str, value: &Value) -> Result<(), Refusal> {
                     .all(|(key, wanted)| labels.and_then(|found| found.get(key)) == Some(wanted))
         });
         if !selects {
-            let what = "Invalid value: `selector` does not match template `labels`";
+            let shown = labels.cloned().unwrap_or_default();
+            let what = format!("Invalid value: {shown}: `selector` does not match template `labels`");
             return Err(Refusal::invalid(
                 kind,
                 name,
                 "spec.template.metadata.labels",
                 "FieldValueInvalid",
-                what,
+                &what,
             ));
         }
     }

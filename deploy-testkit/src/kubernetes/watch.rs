@@ -42,14 +42,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins a watch; `None` where there is no such kind.
+    /// Begins a watch.
     pub(super) fn begin(
         shared: &Arc<Shared>,
         state: &State,
         kind: &'static Kind,
         asked: &Asked,
         selector: Selector,
-    ) -> Option<Self> {
+    ) -> Result<Self, Refusal> {
         let control = shared.watches.control();
         let closed = control.borrow().closed(kind.plural);
         let seconds: Option<u64> = asked.get("timeoutSeconds").parse().ok();
@@ -58,7 +58,7 @@ impl Watch {
             kind,
             selector,
             revision: state.revision(),
-            changed: state.changes(kind.plural)?,
+            changed: state.changes(kind.plural).ok_or_else(Refusal::no_such_path)?,
             control,
             closed,
             deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
@@ -80,10 +80,14 @@ impl Watch {
             }
             version => match version.parse() {
                 Ok(revision) => watch.revision = revision,
-                Err(_) => watch.end_with(&Refusal::bad_request(format!("Invalid value: {version:?}"))),
+                Err(_) => {
+                    return Err(Refusal::unexplained(format!(
+                        "resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+                    )));
+                }
             },
         }
-        Some(watch)
+        Ok(watch)
     }
 
     /// Answers with an error event, as the server does where a watch cannot be begun or gone on with.

@@ -30,7 +30,7 @@ async fn an_apply_creates_and_then_updates_in_place() {
 }
 
 #[tokio::test]
-async fn an_apply_for_another_incarnation_is_a_conflict() {
+async fn an_apply_for_another_incarnation_is_refused() {
     let server = server().await;
     let path = format!("{DEPLOYMENTS}/web");
     let mut config = deployment("web", 1, &["forever"]);
@@ -42,7 +42,9 @@ async fn an_apply_for_another_incarnation_is_a_conflict() {
     apply(&server, &path, deployment("web", 1, &["forever"]))
         .await
         .ok();
-    apply(&server, &path, config).await.is_refused(409, "Conflict");
+    let other = apply(&server, &path, config).await;
+    other.is_refused(422, "Invalid");
+    assert_eq!(other.body["details"]["causes"][0]["field"], "metadata.uid");
 }
 
 #[tokio::test]
@@ -103,4 +105,38 @@ async fn an_apply_that_is_ill_formed_is_refused() {
         .await
         .unwrap();
     strategic.is_refused(415, "UnsupportedMediaType");
+    let mut odd = deployment("web", 1, &[]);
+    odd["spec"]["foo"] = json!(1);
+    let unknown = apply(&server, &path, odd).await;
+    assert_eq!((unknown.status, unknown.body.get("reason")), (500, None));
+    let message = unknown.body["message"].as_str().unwrap();
+    assert!(
+        message.ends_with(".spec.foo: field not declared in schema"),
+        "{message}"
+    );
+    apply(&server, &path, crate::client::job("web", &[]))
+        .await
+        .is_refused(400, "BadRequest");
+    apply(&server, &path, deployment("web", 1, &["forever"]))
+        .await
+        .ok();
+    let theirs = format!("{path}?fieldManager=other");
+    let contested = send(
+        &server,
+        "PATCH",
+        &theirs,
+        kind,
+        deployment("web", 2, &["forever"]),
+    )
+    .await
+    .unwrap();
+    contested.is_refused(409, "Conflict");
+    assert_eq!(
+        contested.body["details"]["causes"][0],
+        json!({
+            "reason": "FieldManagerConflict",
+            "message": "conflict with \"deploy-api\"",
+            "field": ".spec.replicas",
+        })
+    );
 }

@@ -116,15 +116,16 @@ async fn what_cannot_change_is_refused() {
 }
 
 #[tokio::test]
-async fn a_write_with_another_version_or_uid_is_a_conflict() {
+async fn a_write_with_another_version_or_uid_is_refused() {
     let server = server().await;
     let created = post(&server, JOBS, job("load", &["forever"])).await.ok();
     let path = format!("{JOBS}/load");
     let uid = &created["metadata"]["uid"];
     let stop = |uid: &Value| json!({"metadata": {"uid": uid}, "spec": {"suspend": true}});
-    merge(&server, &path, stop(&json!("another")))
-        .await
-        .is_refused(409, "Conflict");
+    // Another incarnation is no conflict to a real server: its uid is a field that cannot change.
+    let other = merge(&server, &path, stop(&json!("another"))).await;
+    other.is_refused(422, "Invalid");
+    assert_eq!(other.body["details"]["causes"][0]["field"], "metadata.uid");
     let stopped = merge(&server, &path, stop(uid)).await.ok();
     assert_eq!(stopped["spec"]["suspend"], true);
     let stale = json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}});

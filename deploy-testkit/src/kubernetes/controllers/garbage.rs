@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::delete::{FOREGROUND, ORPHAN, Options, delete};
-use super::super::object::{Key, Object, list, set, text};
+use super::super::object::{Key, Object, list, set, text, unset};
 use super::super::store::{State, blocks, owners};
 
 /// Looks at one object.
@@ -63,5 +63,9 @@ fn disown(value: &mut serde_json::Value, owner: &str) {
         .filter(|reference| text(reference, "/uid") != owner)
         .cloned()
         .collect();
-    set(value, "/metadata/ownerReferences", json!(rest));
+    if rest.is_empty() {
+        unset(value, "/metadata/ownerReferences");
+    } else {
+        set(value, "/metadata/ownerReferences", json!(rest));
+    }
 }

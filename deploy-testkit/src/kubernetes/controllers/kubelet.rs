@@ -233,7 +233,11 @@ pub(super) fn back_off(state: &mut State, uid: &str) {
         return;
     };
     let image = text(&pod.value, "/spec/containers/0/image").to_owned();
-    let message = format!("Back-off pulling image \"{image}\"");
+    let waiting = "/status/containerStatuses/0/state/waiting/message";
+    let message = format!(
+        "Back-off pulling image \"{image}\": ErrImagePull: {}",
+        text(&pod.value, waiting)
+    );
     events::warn(state, &pod, "kubelet", "BackOff", &message);
     state.modify(&pod.key(), |pod| {
         write_containers(
