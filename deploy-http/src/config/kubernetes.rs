@@ -31,6 +31,21 @@ pub struct Kubernetes {
     /// What enforces the group that a published service names; written on its route
     #[arg(long, env = "DEPLOY_EXPOSURE_AUTH", value_name = "NAME", value_parser = text)]
     pub exposure_auth: Option<String>,
+    /// The namespace that images are built in [default: none are built]
+    #[arg(long, env = "DEPLOY_BUILD_NAMESPACE", value_name = "NAME")]
+    pub build_namespace: Option<Namespace>,
+    /// What builds images: rootless BuildKit, or an image that is used as it is
+    #[arg(long, env = "DEPLOY_BUILDER_IMAGE", value_name = "IMAGE", value_parser = text)]
+    pub builder_image: Option<String>,
+    /// The Secret, in the build namespace, that images are pushed with
+    #[arg(long, env = "DEPLOY_BUILDER_PUSH_SECRET", value_name = "NAME")]
+    pub builder_push_secret: Option<ResourceName>,
+    /// The Secret, in the build namespace, that the code is fetched with
+    #[arg(long, env = "DEPLOY_BUILDER_GIT_SECRET", value_name = "NAME")]
+    pub builder_git_secret: Option<ResourceName>,
+    /// Where in a registry layers are kept to be used again: registry/name
+    #[arg(long, env = "DEPLOY_BUILDER_CACHE", value_name = "REPOSITORY", value_parser = text)]
+    pub builder_cache: Option<String>,
 }
 
 const DEFAULT_INSTANCE: &str = "default";
@@ -72,19 +87,37 @@ impl FromStr for Exposure {
 impl Kubernetes {
     /// What no single flag can tell.
     pub(super) fn check(&self, cluster: ClusterKind) -> Result<(), Stop> {
-        let given = [
+        let builder = [
+            ("--builder-image", self.builder_image.is_some()),
+            ("--builder-push-secret", self.builder_push_secret.is_some()),
+            ("--builder-git-secret", self.builder_git_secret.is_some()),
+            ("--builder-cache", self.builder_cache.is_some()),
+        ];
+        let rest = [
             ("--kube-context", self.kube_context.is_some()),
             ("--instance", self.instance.as_str() != DEFAULT_INSTANCE),
             ("--image-pull-secret", self.image_pull_secret.is_some()),
             ("--require-non-root", self.require_non_root),
             ("--exposure", self.exposure != Exposure::None),
             ("--exposure-auth", self.exposure_auth.is_some()),
+            ("--build-namespace", self.build_namespace.is_some()),
         ];
+        let first = |flags: &[(&'static str, bool)]| {
+            let given = flags.iter().find(|(_, given)| *given);
+            given.map(|(flag, _)| *flag)
+        };
         if cluster != ClusterKind::Kubernetes
-            && let Some((flag, _)) = given.iter().find(|(_, given)| *given)
+            && let Some(flag) = first(&rest).or_else(|| first(&builder))
         {
             return Err(Stop::wrong(format!(
                 "{flag} has a meaning for --cluster kubernetes alone; say that too, or leave {flag} out"
+            )));
+        }
+        if self.build_namespace.is_none()
+            && let Some(flag) = first(&builder)
+        {
+            return Err(Stop::wrong(format!(
+                "{flag} is for building images, and none are built; say where: --build-namespace NAME"
             )));
         }
         if self.exposure_auth.is_some() && self.exposure == Exposure::None {

@@ -197,6 +197,7 @@ fn wrong_configuration_is_one_line_with_the_cure_and_exit_code_2() {
         "--cluster kubernetes --listen-external 0.0.0.0:81 --jwt-secret-file /s",
         "--cluster kubernetes --kube-context prod --instance two --image-pull-secret pull --require-non-root",
         "--cluster kubernetes --exposure gateway:infra/public --exposure-auth sso",
+        "--cluster kubernetes --build-namespace builds --builder-push-secret push --builder-git-secret git",
         "--jwt-secret-file /s",
         "--jwt-secret-file /s --jwt-issuer i --jwt-leeway 0s",
         "--jwt-jwks /k --jwt-issuer https://i.example/ --jwt-audience deploy --jwt-leeway 5m",

@@ -34,6 +34,11 @@ pub struct Server {
 impl Server {
     /// Starts it with that git base, and waits until it listens.
     pub fn start(git_base_url: &str, flags: &[&str]) -> Self {
+        Self::start_in(git_base_url, flags, &[])
+    }
+
+    /// The same, with variables that are none of its flags'.
+    pub fn start_in(git_base_url: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_deploy-http"));
         command
@@ -51,6 +56,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
+        command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let pid = child.id();
         let output = child.stdout.take().unwrap();
