@@ -1,4 +1,6 @@
-//! Puts the server together: the only file that names an adapter.
+//! Puts the server together: this file and the folder beside it are all that names an adapter.
+
+mod cluster;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
@@ -9,27 +11,23 @@ use std::sync::Arc;
 
 use deploy_adapters::git::{self, GitAccess, GitConfig, GitLimits, GitRepositories};
 use deploy_adapters::identity::{JwtConfig, JwtVerifier, KeyFile};
-use deploy_adapters::kubernetes::{
-    BuilderConfig, Gateway, KubernetesCluster, KubernetesConfig, KubernetesImageBuilder, Rules,
-};
-use deploy_adapters::local::{LocalCluster, LocalOptions};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
 use deploy_adapters::templates::FolderTemplates;
 use deploy_core::Deployer;
 use deploy_core::authz::Policy;
 use deploy_core::engine::{Engine, EngineError, Settings};
-use deploy_core::manifest::Resources;
 use deploy_core::names::Branch;
-use deploy_core::ports::{Clock, Cluster, Inventory, Logs, Namespaces, SourceRepository, TokenVerifier};
+use deploy_core::ports::{Clock, SourceRepository, TokenVerifier};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ClusterKind, Config, Demo, Exposure, GitBase, Kubernetes, Stop, Surroundings, Tokens};
+use crate::config::{Config, Demo, GitBase, Stop, Tokens};
 use crate::demo;
 use crate::logging;
 use crate::policy_file;
 use crate::server::StopSignals;
 use crate::serving::Bound;
+use cluster::AnyCluster;
 
 /// Serves until the process is told to stop.
 ///
@@ -155,8 +153,8 @@ impl Server {
 
         let (on_store, on_cluster) = (Arc::new(store.clone()), cluster.ports());
         let mut builder = Deployer::builder();
-        if let Some(builds) = cluster.image_builder(config, &source)? {
-            builder = builder.image_builder(Arc::new(builds));
+        if let Some(image_builder) = cluster.image_builder(config, source.clone())? {
+            builder = builder.image_builder(image_builder);
         }
         let built = builder
             .cluster(on_cluster.cluster)
@@ -227,129 +225,6 @@ impl Server {
         store.close().await;
         Ok(outcome)
     }
-}
-
-/// The cluster that was asked for.
-enum AnyCluster {
-    Local(LocalCluster),
-    Kubernetes(KubernetesCluster),
-}
-
-/// A cluster as the core sees it.
-struct OnCluster {
-    cluster: Arc<dyn Cluster>,
-    namespaces: Arc<dyn Namespaces>,
-    inventory: Arc<dyn Inventory>,
-    logs: Arc<dyn Logs>,
-}
-
-impl AnyCluster {
-    async fn open(
-        config: &Config,
-        source: Arc<dyn SourceRepository>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Stop> {
-        match config.cluster.cluster {
-            ClusterKind::Local => {
-                let Surroundings {
-                    search_path,
-                    language,
-                } = Surroundings::read();
-                let mut options = LocalOptions::new(&config.storage.data_dir);
-                options.search_path = search_path.unwrap_or(options.search_path);
-                options.language = language;
-                let cluster = LocalCluster::open(options, source, clock).await;
-                cluster
-                    .map(Self::Local)
-                    .map_err(|error| wrong("the local cluster cannot be opened", &error))
-            }
-            // It need not be there yet: until it was seen, /readyz says no.
-            ClusterKind::Kubernetes => {
-                KubernetesCluster::connect(kubernetes(&config.cluster.kubernetes), clock)
-                    .await
-                    .map(Self::Kubernetes)
-                    .map_err(|error| wrong("--cluster kubernetes", &error))
-            }
-        }
-    }
-
-    fn ports(&self) -> OnCluster {
-        match self {
-            Self::Local(cluster) => OnCluster::of(cluster),
-            Self::Kubernetes(cluster) => OnCluster::of(cluster),
-        }
-    }
-
-    /// What builds images, where that was asked for.
-    fn image_builder(
-        &self,
-        config: &Config,
-        source: &Arc<dyn SourceRepository>,
-    ) -> Result<Option<KubernetesImageBuilder>, Stop> {
-        let flags = &config.cluster.builder;
-        let (Self::Kubernetes(cluster), Some(namespace)) = (self, &flags.build_namespace) else {
-            return Ok(None);
-        };
-        let base = match &config.git.git_base_url {
-            Some(GitBase::Url { url, .. }) => url.clone(),
-            Some(GitBase::Folder(_)) | None => String::new(),
-        };
-        let mut order = BuilderConfig::new(namespace.clone(), base);
-        if let Some(image) = &flags.builder_image {
-            order.image.clone_from(image);
-        }
-        order.push_secret.clone_from(&flags.builder_push_secret);
-        order.git_secret.clone_from(&flags.builder_git_secret);
-        order.cache.clone_from(&flags.builder_cache);
-        order.resources = Resources {
-            cpu_request: flags.builder_cpu.clone(),
-            cpu_limit: flags.builder_cpu.clone(),
-            memory_request: flags.builder_memory.clone(),
-            memory_limit: flags.builder_memory.clone(),
-        };
-        let builder = cluster.image_builder(order, Arc::clone(source));
-        builder
-            .map(Some)
-            .map_err(|error| wrong("--build-namespace", &error))
-    }
-
-    async fn shutdown(&self) {
-        match self {
-            Self::Local(cluster) => cluster.shutdown().await,
-            Self::Kubernetes(cluster) => cluster.shutdown(),
-        }
-    }
-}
-
-impl OnCluster {
-    fn of<C: Cluster + Namespaces + Inventory + Logs + Clone + 'static>(cluster: &C) -> Self {
-        let cluster = Arc::new(cluster.clone());
-        Self {
-            cluster: cluster.clone(),
-            namespaces: cluster.clone(),
-            inventory: cluster.clone(),
-            logs: cluster,
-        }
-    }
-}
-
-fn kubernetes(flags: &Kubernetes) -> KubernetesConfig {
-    let gateway = match &flags.exposure {
-        Exposure::None => None,
-        Exposure::Gateway { namespace, name } => Some(Gateway {
-            namespace: namespace.clone(),
-            name: name.clone(),
-            auth: flags.exposure_auth.clone(),
-        }),
-    };
-    let mut config = KubernetesConfig::new(flags.instance.clone());
-    config.context.clone_from(&flags.kube_context);
-    config.rules = Rules {
-        image_pull_secret: flags.image_pull_secret.clone(),
-        require_non_root: flags.require_non_root,
-        gateway,
-    };
-    config
 }
 
 fn repositories(config: &Config) -> Result<Arc<dyn SourceRepository>, Stop> {

@@ -18,6 +18,12 @@ pub fn begin(log: &Log) -> Result<(), Stop> {
             "--log is not a filter ({error}); say info, or info,deploy_http=debug"
         ))
     })?;
+    // kube logs each refusal and broken connection as an error before the adapter has made anything of it. Who asks for
+    // its words by name gets them.
+    let filter = match "kube_client::client::builder=off".parse() {
+        Ok(quiet) if !log.log.contains("kube") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let text = if io::stderr().is_terminal() {
         LogFormat::Text
     } else {

@@ -30,6 +30,8 @@ mod deletes;
 mod documents;
 #[path = "routes/identity.rs"]
 mod identity;
+#[path = "routes/kubernetes.rs"]
+mod kubernetes;
 #[path = "routes/listeners.rs"]
 mod listeners;
 #[path = "routes/lists.rs"]

@@ -86,10 +86,11 @@ impl Desk {
         }
         let trouble = self.troubles.entry(id).or_default();
         trouble.impatient = true;
+        let is_first = trouble.attempts == 0;
         if self.resting.contains(&(id, kind)) {
             self.give_up(id, kind);
-        } else if kind != IntentKind::Delete {
-            // It is under way, so nobody can say that it will not be done.
+        } else if is_first && kind != IntentKind::Delete {
+            // It is under way for that long, so nobody can say that it will not be done.
             self.answer_pending(id);
         }
     }

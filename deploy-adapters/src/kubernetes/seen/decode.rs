@@ -51,16 +51,16 @@ struct WireEvent<W> {
     object: W,
 }
 
-/// An object by itself, as a read or a write is answered. What was edited into garbage is salvaged here too: a look that
-/// asks must not know less than one at the caches.
+/// An object by itself, as a read or a write is answered.
 pub(super) fn object<T: Watched>(pruner: &Pruner, json: &[u8]) -> Result<T, serde_json::Error> {
-    match serde_json::from_slice::<T::Wire>(json) {
+    let object = match serde_json::from_slice::<T::Wire>(json) {
         Ok(mut wire) => {
-            let meta = pruner.meta(wire.take_meta(), false);
-            Ok(T::prune(meta, wire, pruner))
+            let meta = wire.take_meta();
+            usable::<T>(pruner, meta, wire, false)
         }
-        Err(error) => salvage::<T>(pruner, serde_json::from_slice(json)?).ok_or(error),
-    }
+        Err(_) => salvage::<T>(pruner, serde_json::from_slice(json)?),
+    };
+    object.ok_or_else(|| serde::de::Error::custom("an object without name or uid"))
 }
 
 pub(super) fn page<T: Watched>(pruner: &Pruner, json: &[u8]) -> Result<Page<T>, Trouble> {
@@ -128,8 +128,7 @@ fn heard<T: Watched>(event: &str, version: Option<String>, object: Option<T>) ->
 
 fn salvage<T: Watched>(pruner: &Pruner, value: Value) -> Option<T> {
     let meta = WireMeta::salvaged(&value);
-    let is_broken = serde_json::from_value::<T::Wire>(value);
-    match is_broken {
+    match serde_json::from_value::<T::Wire>(value) {
         Ok(mut wire) => {
             let meta = wire.take_meta();
             usable::<T>(pruner, meta, wire, false)

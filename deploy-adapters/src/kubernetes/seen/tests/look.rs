@@ -209,6 +209,21 @@ async fn what_is_not_ours_is_not_noted() {
     scene.seen.note(read);
     assert!(scene.observed(Kind::Job, "a").is_none());
     assert!(scene.seen.read::<SeenJob>(b"<html>").is_err());
+    assert!(scene.seen.read::<SeenJob>(b"{}").is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_was_damaged_is_noted_as_broken() {
+    let scene = Scene::with(&[("jobs", job("a", "j1", 3))]).await;
+    let mut damaged = job("a", "j1", 120);
+    damaged["status"] = json!("on fire");
+    let read: SeenJob = scene.seen.read(damaged.to_string().as_bytes()).unwrap();
+    scene.seen.note(read);
+    let observed = scene.observed(Kind::Job, "a").unwrap();
+    assert!(observed.task.is_some());
+    assert!(
+        matches!(observed.condition, Condition::Pending(Some(reason)) if reason.message.contains("cannot be read"))
+    );
 }
 
 #[tokio::test]
