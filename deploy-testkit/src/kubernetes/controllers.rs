@@ -70,7 +70,7 @@ struct JobMemory {
 }
 
 /// Something that happens at its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Due {
     /// An object is looked at again.
     Look(Key),
