@@ -1,6 +1,7 @@
 //! Kubernetes behind the core's ports. [`objects`] turns a workload into objects (pure), [`seen`] keeps what the cluster
-//! told us, [`state`] reads states out of it (pure), [`cluster`] writes. `kube::Error` ends in this folder.
+//! told us, [`state`] reads states out of it (pure), [`cluster`] writes, [`build`] makes images. `kube::Error` ends in this folder.
 
+mod build;
 mod call;
 mod cluster;
 mod connect;
@@ -17,13 +18,14 @@ mod state;
 
 use std::sync::Arc;
 
-use deploy_core::ports::Clock;
+use deploy_core::ports::{Clock, SourceRepository};
 
 use call::Calls;
 use marks::Marks;
 use objects::Translator;
 use seen::Seen;
 
+pub use build::{BuilderConfig, BuilderError, KubernetesImageBuilder};
 pub use connect::{ConnectError, KubernetesConfig};
 pub use rules::{Gateway, Rules};
 
@@ -32,6 +34,7 @@ pub use rules::{Gateway, Rules};
 #[derive(Clone)]
 pub struct KubernetesCluster {
     calls: Calls,
+    watches: kube::Client,
     seen: Seen,
     translator: Translator,
     marks: Marks,
@@ -49,11 +52,24 @@ impl KubernetesCluster {
         let marks = Marks::new(config.instance);
         Ok(Self {
             calls: Calls::new(clients.requests, config.deadline),
-            seen: Seen::start(clients.watches, marks.clone(), clock.clone()),
+            seen: Seen::start(clients.watches.clone(), marks.clone(), clock.clone()),
+            watches: clients.watches,
             translator: Translator::new(marks.clone(), config.rules),
             marks,
             clock,
         })
+    }
+
+    /// Builds images by Jobs of this cluster; the hash of a task's code is `source`'s to tell.
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    pub fn image_builder(
+        &self,
+        config: BuilderConfig,
+        source: Arc<dyn SourceRepository>,
+    ) -> Result<KubernetesImageBuilder, BuilderError> {
+        KubernetesImageBuilder::new(self, config, source)
     }
 
     /// Waits until everything of ours was listed once.

@@ -10,7 +10,8 @@ use http::Request;
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::api::{
-    DeleteParams, GetParams, LogParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+    DeleteParams, GetParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions,
+    PropagationPolicy,
 };
 use kube::client::Body;
 use kube::core::request::Error as RequestError;
@@ -28,6 +29,9 @@ pub(super) const FIELD_MANAGER: &str = "deploy-api";
 const WRITES_AT_ONCE: usize = 64;
 /// No answer is larger: an object is at most about 1.5 MiB in etcd.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
+
+/// How many objects a list answers.
+const LIST: u32 = 50;
 
 /// Requests of one API server. Clones share their bound.
 #[derive(Clone)]
@@ -104,6 +108,12 @@ impl Calls {
             Err(Failure::Absent(_)) => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The objects of a kind that carry these labels; a page of them, meant for few.
+    pub(super) async fn list(&self, place: &Place, labels: &str, budget: Budget) -> Result<Vec<u8>, Failure> {
+        let request = at(place).list(&ListParams::default().labels(labels).limit(LIST));
+        self.send("list", Access::Read, place, request, budget).await
     }
 
     /// Makes an object that is not there.

@@ -215,7 +215,8 @@ mod tests {
     fn an_answer_says_whether_it_was_done() {
         let own = |reason: &str| format!(r#"{{"kind":"Status","reason":"{reason}","message":"words"}}"#);
         let uid = r#"{"kind":"Status","reason":"Invalid","message":"words","details":{"causes":[{"field":"metadata.uid"}]}}"#;
-        let absent = r#"{"kind":"Status","reason":"NotFound","message":"words","details":{"name":"x","kind":"jobs"}}"#;
+        let absent =
+            r#"{"kind":"Status","reason":"NotFound","message":"words","details":{"name":"x","kind":"jobs"}}"#;
         let webhook = r#"{"kind":"Status","reason":"InternalError","message":"Internal error occurred: failed calling webhook \"w\""}"#;
         let wait = r#"{"kind":"Status","reason":"TooManyRequests","details":{"retryAfterSeconds":7}}"#;
         // Status, header, body, as a read, as a write.

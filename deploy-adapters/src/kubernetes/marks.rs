@@ -22,6 +22,12 @@ pub(super) const TASK: &str = "deploy-api/task";
 pub(super) const PIPELINE: &str = "deploy-api/pipeline";
 /// Who asked for it: an annotation (a mailbox is no label's value), on the top object only.
 pub(super) const IDENTITY: &str = "deploy-api/identity";
+/// On a builder Job and its pod, in place of [`INSTANCE`]: they are no task's, and belong in no list of ours.
+pub(super) const BUILDER: &str = "deploy-api/builder";
+/// Which build: the builder Job's name, so that its pod is found too.
+pub(super) const BUILD: &str = "deploy-api/build";
+/// On a builder Job that has succeeded, an annotation: what it built, which outlives its pod.
+pub(super) const DIGEST: &str = "deploy-api/digest";
 /// On a namespace: the repository that claimed it by a derived use.
 pub(super) const REPOSITORY: &str = "deploy-api/repository";
 
@@ -53,6 +59,16 @@ impl Marks {
     pub(super) fn are_on(&self, labels: &BTreeMap<String, String>) -> bool {
         let is = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);
         is(MANAGED_BY, US) && is(INSTANCE, self.instance.as_str())
+    }
+
+    /// What a builder Job and its pod carry.
+    pub(super) fn of_build(&self, name: &str) -> LabelMap {
+        labels([(MANAGED_BY, US), (BUILDER, self.instance.as_str()), (BUILD, name)])
+    }
+
+    /// The installation's name.
+    pub(super) const fn instance(&self) -> &ResourceName {
+        &self.instance
     }
 
     /// The labels of a pod: the user's, under ours. They never name a task, or every redeploy would restart them.

@@ -21,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::marks::{self, Marks};
 use super::rules::Rules;
+pub(super) use pod::resources;
 pub(super) use route::HttpRoute;
 
 /// Turns workloads into objects, by the rules of one installation.

@@ -182,7 +182,9 @@ async fn objects_that_were_edited_into_garbage_are_reported_and_hurt_no_other() 
         assert!(bench.server.edit("jobs", "contract", "damaged", |job| {
             job["metadata"]["labels"]["deploy-api/task"] = json!("§§§");
             job["metadata"]["annotations"] = json!({"deploy-api/identity": "\u{0}"});
-            job["status"] = json!({"active": "many", "conditions": 7, "startTime": []});
+            job["status"]["startTime"] = json!([]);
+            job["status"]["active"] = json!("many");
+            job["status"]["conditions"][0]["reason"] = json!({"why": 7});
         }));
         let seen = until(&bench.cluster, &damaged.object(), |seen| seen.task.is_none()).await;
         assert_eq!(seen.uid, applied.uid);

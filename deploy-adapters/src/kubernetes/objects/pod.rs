@@ -163,7 +163,7 @@ fn variable(variable: &manifest::EnvVar) -> EnvVar {
 }
 
 /// The amounts as they were written: Kubernetes reads them as the manifest's check did.
-fn resources(resources: &manifest::Resources) -> ResourceRequirements {
+pub(in crate::kubernetes) fn resources(resources: &manifest::Resources) -> ResourceRequirements {
     let amounts = |cpu: &Option<manifest::Quantity>, memory: &Option<manifest::Quantity>| {
         let amounts: BTreeMap<String, Quantity> = [("cpu", cpu), ("memory", memory)]
             .into_iter()
