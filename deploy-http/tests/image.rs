@@ -149,6 +149,16 @@ fn the_image_runs_what_it_copies_and_builds_from_the_lock_file() {
 }
 
 #[test]
+fn no_library_is_wanted_that_the_base_has_not() {
+    // What may be linked with is in .ci/run, which looks at the binary; both have to build it alike.
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    for setting in all("ENV") {
+        assert!(ci.contains(&format!("export {setting}\n")), "{setting}");
+    }
+    assert_eq!(all("ENV"), ["LIBZ_SYS_STATIC=1"]);
+}
+
+#[test]
 fn an_instruction_may_stand_on_several_lines_with_comments_between() {
     let text = "# a\nFROM x:1 AS y\nRUN a \\\n  # why\n  && b\nCOPY a b ./\n";
     let expected = [("FROM", "x:1 AS y"), ("RUN", "a && b"), ("COPY", "a b ./")];

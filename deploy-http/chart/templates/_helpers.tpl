@@ -119,6 +119,9 @@ default
 {{- if and (or .Values.build.image .Values.build.pushSecret) (not .Values.build.namespace) -}}
 {{- fail "build: image and pushSecret have no effect without build.namespace" -}}
 {{- end -}}
+{{- if and .Values.build.namespace (not (regexMatch "^https?://" $git.baseUrl)) -}}
+{{- fail "build.namespace: the builder fetches the code itself, over http(s), so git.baseUrl has to be https://" -}}
+{{- end -}}
 {{- if eq .Values.build.namespace .Release.Namespace -}}
 {{- fail "build.namespace: builds are not hardened as everything else is, so they have a namespace of their own, not the server's" -}}
 {{- end -}}

@@ -7,18 +7,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_adapters::kubernetes::{Gateway, KubernetesCluster, KubernetesConfig, Rules};
+use deploy_adapters::kubernetes::{BuilderConfig, Gateway, KubernetesCluster, KubernetesConfig, Rules};
 use deploy_adapters::system::SystemClock;
 use deploy_core::manifest::Published;
-use deploy_core::names::{Namespace, RepositoryName};
-use deploy_core::ports::{Cluster, Freshness, Logs, Namespaces};
-use deploy_core::workload::{Condition, Shape, Workload};
+use deploy_core::names::{Branch, Namespace, RepositoryName};
+use deploy_core::ports::{BuildError, Cluster, Freshness, ImageBuilder, Logs, Namespaces, SourceRepository};
+use deploy_core::workload::{Code, Condition, Shape, Workload};
 use deploy_testkit::builders::{WorkloadBuilder, task_id};
 use deploy_testkit::contract::cluster::{until, until_ended};
-use deploy_testkit::kubernetes::{ApiServer, Call, Verb};
+use deploy_testkit::contract::source_repository::Publisher;
+use deploy_testkit::fixture::tree::file;
+use deploy_testkit::kubernetes::{ApiServer, Call, Controller, Verb};
+use deploy_testkit::memory::source_repository::MemorySourceRepository;
+use serde_json::json;
 
-use super::helm::{binaries, rendered};
-use super::permissions::{Permission, difference, granted, published};
+use super::helm::{binaries, of_kind, rendered};
+use super::permissions::{Permission, difference, granted, granted_by, published, sample};
+
+/// Where images are built.
+const BUILDS: &str = "builds";
 
 /// Reached only by what hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -147,21 +154,87 @@ async fn through_everything(cluster: &KubernetesCluster) {
         .unwrap();
 }
 
+/// A build that fails, and is asked for again.
+async fn through_a_build(server: &ApiServer, cluster: &KubernetesCluster) {
+    server.put_namespace(BUILDS);
+    let source = Arc::new(MemorySourceRepository::new("master".parse().unwrap()));
+    let (repository, branch): (RepositoryName, Branch) = ("etl".parse().unwrap(), "master".parse().unwrap());
+    let code = Code {
+        commit: source.publish(
+            &repository,
+            &branch,
+            &[file("load/code/Dockerfile", "FROM scratch")],
+        ),
+        repository,
+        directory: "load".parse().unwrap(),
+    };
+    let config = BuilderConfig::new(BUILDS.parse().unwrap(), "https://git.example/team/");
+    let builder = cluster
+        .image_builder(config, source as Arc<dyn SourceRepository>)
+        .unwrap();
+    let build = || builder.build(task_id(1), &code, "registry.example/demo/load:1");
+
+    let (failed, first) = tokio::join!(build(), end(server, None, 1, "no such file"));
+    assert!(matches!(failed, Err(BuildError::Failed { .. })), "{failed:?}");
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let (built, _) = tokio::join!(build(), end(server, Some(&first), 0, &digest));
+    assert!(built.unwrap().ends_with(&digest));
+}
+
+/// Ends the one builder Job that is not `before`, as the kubelet would tell it; answers its uid.
+async fn end(server: &ApiServer, before: Option<&str>, code: i32, message: &str) -> String {
+    let is_new = |job: &serde_json::Value| job["metadata"]["uid"].as_str() != before;
+    let jobs = server
+        .until_listed("jobs", BUILDS, |jobs| jobs.len() == 1 && is_new(&jobs[0]))
+        .await;
+    let metadata = &jobs[0]["metadata"];
+    let pod = server
+        .running_pod(BUILDS, metadata["name"].as_str().unwrap())
+        .await;
+    server.hold(Controller::Jobs);
+    server.terminate(BUILDS, &pod, code);
+    server.edit("pods", BUILDS, &pod, |pod| {
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json!(message);
+    });
+    server.release(Controller::Jobs);
+    metadata["uid"].as_str().unwrap().to_owned()
+}
+
+/// What the adapter asks for on all its ways, each with the namespace; empty for the whole cluster.
+async fn needed() -> Vec<(String, Permission)> {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ApiServer::start().await.unwrap();
+    let cluster = in_time(&server, connected(&server, folder.path())).await;
+    in_time(&server, through_everything(&cluster)).await;
+    in_time(&server, through_a_build(&server, &cluster)).await;
+    cluster.shutdown();
+    let calls = server.calls();
+    let each = calls.iter().flat_map(|call| {
+        let place = call.namespace.clone();
+        asked_for(call).into_iter().map(move |one| (place.clone(), one))
+    });
+    each.collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_has_its_rule_and_every_rule_its_call() {
     let helms = binaries();
     if helms.is_empty() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let server = ApiServer::start().await.unwrap();
-    let cluster = in_time(&server, connected(&server, folder.path())).await;
-    in_time(&server, through_everything(&cluster)).await;
-    cluster.shutdown();
-
-    let needed: BTreeSet<Permission> = server.calls().iter().flat_map(asked_for).collect();
+    let needed = needed().await;
+    let anywhere: BTreeSet<Permission> = needed.iter().map(|(_, one)| one.clone()).collect();
+    // Lists and watches are granted for the cluster, also where the rest is confined.
+    let in_builds: BTreeSet<Permission> = needed
+        .into_iter()
+        .filter(|(place, one)| place == BUILDS && !["list", "watch"].contains(&one.verb.as_str()))
+        .map(|(_, one)| one)
+        .collect();
     for helm in helms {
-        let found = difference(&granted(&rendered(&helm, &published(), &[])), &needed);
+        let found = difference(&granted(&rendered(&helm, &published(), &[])), &anywhere);
         assert!(found.is_empty(), "{}", found.join(", "));
+        let confined = rendered(&helm, &sample("confined"), &[]);
+        let found = difference(&granted_by(of_kind(&confined, "Role")[0]), &in_builds);
+        assert!(found.is_empty(), "in the build namespace: {}", found.join(", "));
     }
 }

@@ -256,7 +256,8 @@ pub(crate) fn published() -> std::path::PathBuf {
     sample("published")
 }
 
-fn sample(name: &str) -> std::path::PathBuf {
+/// The sample of that name.
+pub(crate) fn sample(name: &str) -> std::path::PathBuf {
     super::helm::chart()
         .join("ci")
         .join(format!("{name}-values.yaml"))

@@ -58,7 +58,11 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     ),
     (&["exposure.auth=x"], &["exposure.gateway"]),
     (&["build.pushSecret=x"], &["build.namespace"]),
-    (&["build.namespace=apps"], &["build.namespace"]),
+    (&["build.namespace=builds"], &["git.baseUrl"]),
+    (
+        &["build.namespace=apps", "git.baseUrl=https://git.example/"],
+        &["a namespace of their own"],
+    ),
 ];
 
 #[test]
