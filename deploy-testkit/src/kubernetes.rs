@@ -76,7 +76,7 @@ impl ApiServer {
     pub async fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (listener, address) = server::bind().await?;
         let shared = Arc::new(Shared::new(settings, clock));
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&shared)));
+        let accepting = tokio::spawn(server::accept(listener, address, Arc::clone(&shared)));
         let acting = tokio::spawn(controllers::run(Arc::clone(&shared)));
         Ok(Self {
             shared,

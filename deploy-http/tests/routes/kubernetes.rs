@@ -14,17 +14,14 @@ use crate::server::Server;
 /// A stand-in, which acts while the test waits for curl.
 struct Cluster {
     api_server: ApiServer,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Cluster {
     fn start() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let api_server = runtime.block_on(ApiServer::start()).unwrap();
-        Self {
-            api_server,
-            _runtime: runtime,
-        }
+        Self { api_server, runtime }
     }
 
     fn server(&self, scene: &Scene, flags: &[&str]) -> Api {
@@ -56,7 +53,7 @@ fn an_api_server_that_is_away_is_a_503_that_says_when_to_come_back_and_lists_go_
     let api = cluster.server(&scene, &[]);
     let answer = deploy(api.request("GET", "/v1/task/deploy/kube/ok"));
     assert_eq!(api.finished(&answer)["state"], "succeeded");
-    cluster.api_server.away();
+    cluster.runtime.block_on(cluster.api_server.away());
     let begun = std::time::Instant::now();
     let refused = api.get("/v1/task/deploy/kube/ok");
     refused.problem(503, "cluster-unavailable");
@@ -68,7 +65,7 @@ fn an_api_server_that_is_away_is_a_503_that_says_when_to_come_back_and_lists_go_
     let listed = api.get("/v1/list/pods");
     assert_eq!(listed.json(200)["pods"].as_array().unwrap().len(), 1);
     assert!(listed.header("age").parse::<u64>().is_ok(), "{listed:?}");
-    cluster.api_server.back();
+    cluster.runtime.block_on(cluster.api_server.back());
     let answer = deploy(api.request("GET", "/v1/task/deploy/kube/fail"));
     let done = api.finished(&answer);
     assert_eq!((text(&done, "state"), &done["exit_code"]), ("failed", &json!(3)));

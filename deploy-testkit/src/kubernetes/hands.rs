@@ -59,21 +59,28 @@ impl ApiServer {
         self.shared.faults.struck(injected)
     }
 
-    /// Ends every fault: those of requests, those of watches, and an absence.
+    /// Ends every fault of requests and watches.
     pub fn heal(&self) {
         self.shared.faults.heal();
         self.shared.watches.heal();
-        self.back();
     }
 
-    /// The whole API goes away: every connection is cut, and a new one is closed as soon as it is made.
-    pub fn away(&self) {
+    /// The whole API goes away: every connection is cut and the port is closed. Answers when it is.
+    pub async fn away(&self) {
         self.shared.away.send_replace(true);
+        self.until_listening(false).await;
     }
 
-    /// It is back.
-    pub fn back(&self) {
+    /// It is back, at the same address. Answers when it is.
+    pub async fn back(&self) {
         self.shared.away.send_replace(false);
+        self.until_listening(true).await;
+    }
+
+    async fn until_listening(&self, wanted: bool) {
+        let mut listens = self.shared.listens.subscribe();
+        // The sender lives as long as `self`.
+        let _changed = listens.wait_for(|listens| *listens == wanted).await.is_ok();
     }
 
     /// The watches of a kind, by its plural, open ones and new ones, stay open and say nothing more.

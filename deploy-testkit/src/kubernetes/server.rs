@@ -45,7 +45,9 @@ pub(super) struct Shared {
     pub(super) log: Log,
     pub(super) faults: Faults,
     pub(super) watches: Watches,
+    /// Whether the API is to be away, and whether its port is open.
     pub(super) away: watch::Sender<bool>,
+    pub(super) listens: watch::Sender<bool>,
     pub(super) clock: Arc<dyn Clock>,
     /// Rings when the controllers may have something to do.
     pub(super) wake: Notify,
@@ -60,6 +62,7 @@ impl Shared {
             faults: Faults::default(),
             watches: Watches::default(),
             away: watch::Sender::new(false),
+            listens: watch::Sender::new(true),
             clock,
             wake: Notify::new(),
             delays: Delays::default(),
@@ -86,11 +89,24 @@ pub(super) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Serves connections until it is dropped.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves connections until it is dropped. While the API is away its port is closed, as that of a server that is not
+/// there: nobody connects.
+pub(super) async fn accept(mut listener: TcpListener, address: SocketAddr, shared: Arc<Shared>) {
+    let mut away = shared.away.subscribe();
     let mut connections = JoinSet::new();
     loop {
+        if *away.borrow_and_update() {
+            drop(listener);
+            connections.shutdown().await;
+            shared.listens.send_replace(false);
+            if away.wait_for(|away| !*away).await.is_err() {
+                return;
+            }
+            listener = bind_again(address).await;
+            shared.listens.send_replace(true);
+        }
         tokio::select! {
+            _changed = away.changed() => {}
             accepted = listener.accept() => {
                 // A connection that broke before it was accepted is no business of the others.
                 if let Ok((stream, _)) = accepted {
@@ -103,19 +119,25 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// Somebody else may have the port for a moment, as the near end of a connection.
+async fn bind_again(address: SocketAddr) -> TcpListener {
+    loop {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return listener;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let mut away = shared.away.subscribe();
     // Small answers are not kept waiting for more.
-    if *away.borrow_and_update() || stream.set_nodelay(true).is_err() {
+    if stream.set_nodelay(true).is_err() {
         return;
     }
     let service = service_fn(|request| answer(Arc::clone(&shared), request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // However it ended, its client was told by the end itself.
-        _ended = connection => {}
-        _away = away.wait_for(|away| *away) => {}
-    }
+    // However it ended, its client was told by the end itself.
+    let _ended = connection.await;
 }
 
 /// The connection is closed without an answer.

@@ -129,12 +129,12 @@ async fn every_watch_can_be_told_that_it_is_too_old() {
 async fn the_whole_api_goes_away_and_comes_back() {
     let server = server().await;
     let mut events = watch(&server, &format!("{JOBS}?watch=true")).await;
-    server.away();
+    server.away().await;
     assert_eq!(events.next().await, None);
     let gone = send(&server, "GET", "/readyz", "", Value::Null).await;
     assert!(gone.is_none());
     server.put(job_in_cluster("load"));
-    server.back();
+    server.back().await;
     assert_eq!(
         watch(&server, &format!("{JOBS}?watch=true")).await.line().await,
         "ADDED load"
