@@ -2,14 +2,21 @@
 //! the jobs': what then looks lost is about to tell its exit code. Which one it is shows once the pods were seen up to
 //! the job's version, or, where versions do not compare, once they were listed anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deploy_core::workload::Slot;
 
 /// The jobs that failed without a pod.
 #[derive(Debug, Default)]
-pub(super) struct Doubts(Mutex<HashMap<Slot, Doubt>>);
+pub(super) struct Doubts(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    doubts: HashMap<Slot, Doubt>,
+    /// The incarnations that had a pod which was seen to go: of these nothing more will come.
+    bereft: HashSet<Arc<str>>,
+}
 
 #[derive(Debug)]
 struct Doubt {
@@ -29,8 +36,9 @@ impl Doubts {
             lists,
             is_settled: is_reached,
         };
-        let mut doubts = self.lock();
-        let doubt = doubts.entry(place.clone()).or_insert_with(new);
+        let mut known = self.lock();
+        let is_reached = is_reached || known.bereft.contains(uid);
+        let doubt = known.doubts.entry(place.clone()).or_insert_with(new);
         if doubt.uid != *uid {
             *doubt = new();
         }
@@ -39,19 +47,26 @@ impl Doubts {
         doubt.is_settled
     }
 
+    /// A pod of this incarnation was there, and is gone.
+    pub(super) fn bereave(&self, uid: &Arc<str>) {
+        self.lock().bereft.insert(Arc::clone(uid));
+    }
+
     /// The places that wait.
     pub(super) fn waiting(&self) -> Vec<Slot> {
-        let doubts = self.lock();
-        let waiting = doubts.iter().filter(|(_, doubt)| !doubt.is_settled);
+        let known = self.lock();
+        let waiting = known.doubts.iter().filter(|(_, doubt)| !doubt.is_settled);
         waiting.map(|(place, _)| place.clone()).collect()
     }
 
     /// Forgets incarnations that are gone.
     pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.lock().retain(|_, doubt| is_there(&doubt.uid));
+        let mut known = self.lock();
+        known.doubts.retain(|_, doubt| is_there(&doubt.uid));
+        known.bereft.retain(|uid| is_there(uid));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Slot, Doubt>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

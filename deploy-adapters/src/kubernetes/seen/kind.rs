@@ -28,6 +28,11 @@ pub(in crate::kubernetes) trait Watched:
     /// What it is found by besides its name and uid.
     fn groups(&self) -> Vec<Group>;
 
+    /// The owner that is without it when it is gone; of pods alone.
+    fn owner(&self) -> Option<&Arc<str>> {
+        None
+    }
+
     /// Whose state it bears on.
     fn place(&self, all: &Shared) -> Option<Slot>;
 }

@@ -206,6 +206,10 @@ impl Watched for SeenPod {
         owner.into_iter().chain(slot).collect()
     }
 
+    fn owner(&self) -> Option<&Arc<str>> {
+        self.meta.owner.as_ref()
+    }
+
     fn place(&self, all: &Shared) -> Option<Slot> {
         place::of_pod(all, self)
     }

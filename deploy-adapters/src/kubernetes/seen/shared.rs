@@ -227,6 +227,11 @@ impl Shared {
                 tracing::warn!(kind = T::PATH, namespace = %meta.namespace, name = %meta.name,
                     "an object cannot be decoded; it is kept by its name alone");
             }
+            if change.after.is_none()
+                && let Some(owner) = change.before.as_ref().and_then(|object| object.owner())
+            {
+                self.doubts.bereave(owner);
+            }
             places.extend(change.objects().filter_map(|object| self.place_of(&**object)));
         }
         self.changes.send_modify(|count| *count += 1);

@@ -158,6 +158,24 @@ async fn a_failed_job_whose_pod_is_not_seen_waits_for_what_the_pods_tell() {
 }
 
 #[tokio::test]
+async fn a_failed_job_whose_pod_was_seen_to_go_is_lost_at_once() {
+    let objects = [
+        ("jobs", job("a", "j1", 3)),
+        ("pods", pod("p", "j1", 4, &running())),
+    ];
+    let mut scene = Scene::with(&objects).await;
+    let mut told = scene.seen.subscribe();
+    scene
+        .tell("pods", "DELETED", &pod("p", "j1", 105, &running()))
+        .await;
+    let observed = within(told.next()).await.unwrap();
+    assert_eq!(observed.condition, Condition::Pending(None));
+    scene.tell("jobs", "MODIFIED", &failed(110)).await;
+    let observed = within(told.next()).await.unwrap();
+    assert!(matches!(&observed.condition, Condition::Ended(ended) if ended.exit_code.is_none()));
+}
+
+#[tokio::test]
 async fn a_failed_job_without_a_pod_is_lost_once_the_pods_were_seen_so_far() {
     let mut scene = Scene::with(&[("jobs", job("a", "j1", 3))]).await;
     let mut told = scene.seen.subscribe();
