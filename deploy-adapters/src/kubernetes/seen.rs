@@ -5,6 +5,7 @@
 
 mod cache;
 mod decode;
+mod doubt;
 mod follow;
 mod http;
 mod kind;

@@ -12,4 +12,6 @@ mod contract;
 mod counts;
 mod faults;
 mod ownership;
+mod states;
 mod support;
+mod watches;

@@ -216,6 +216,7 @@ impl<T: Watched> Loop<'_, T> {
         self.failures = 0;
         if let Some(version) = version.filter(|version| self.is_later(version)) {
             kept.reached(version.parse().ok());
+            self.shared.settle();
             self.from = Some(version);
         }
         None

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{Cache, Change};
+use super::doubt::Doubts;
 use super::kind::{Group, Watched};
 use super::meta::{Meta, Pruner};
 use super::pods::SeenPod;
@@ -37,6 +38,7 @@ pub(in crate::kubernetes) struct Shared {
     /// What was told last of each place. Held while a state is made and told, so that the last one told is the last one.
     told: Mutex<HashMap<Slot, Observed>>,
     pub(super) observations: broadcast::Sender<Observed>,
+    doubts: Doubts,
 }
 
 /// One kind's cache.
@@ -48,7 +50,8 @@ pub(in crate::kubernetes) struct Kept<T> {
 #[derive(Debug, Default)]
 struct Contact {
     heard: Option<Instant>,
-    is_listed: bool,
+    /// How often it was listed in full.
+    lists: u64,
     /// The highest version that a list, an event or a bookmark told.
     high_water: Option<u64>,
 }
@@ -90,7 +93,11 @@ impl<T> Kept<T> {
     }
 
     fn is_listed(&self) -> bool {
-        self.contact().is_listed
+        self.lists() > 0
+    }
+
+    fn lists(&self) -> u64 {
+        self.contact().lists
     }
 
     /// How long ago the server was heard of; `None` before the first full list.
@@ -98,7 +105,7 @@ impl<T> Kept<T> {
         let contact = self.contact();
         contact
             .heard
-            .filter(|_| contact.is_listed)
+            .filter(|_| contact.lists > 0)
             .map(|heard| heard.elapsed())
     }
 }
@@ -119,6 +126,7 @@ impl Shared {
             changes: watch::Sender::new(0),
             told: Mutex::default(),
             observations: broadcast::Sender::new(BACKLOG),
+            doubts: Doubts::default(),
         }
     }
 
@@ -174,7 +182,7 @@ impl Shared {
         let was_synced = self.is_synced();
         {
             let mut contact = kept.contact();
-            contact.is_listed = true;
+            contact.lists += 1;
             contact.high_water = if goes_back {
                 version
             } else {
@@ -183,8 +191,18 @@ impl Shared {
         }
         self.pruner.tidy();
         self.tell(&changes);
+        self.doubts.retain(|uid| self.jobs.read().by_uid(uid).is_some());
         if self.is_synced() && !was_synced {
             self.tell_all();
+        } else {
+            self.settle();
+        }
+    }
+
+    /// Looks again at the jobs whose verdict waits.
+    pub(super) fn settle(&self) {
+        for place in self.doubts.waiting() {
+            self.tell_of(place);
         }
     }
 
@@ -267,7 +285,8 @@ impl Shared {
                 }
                 let owned = Group::Owner(Arc::clone(&job.meta.uid));
                 let (pods, events) = (members(&self.pods, &owned), members(&self.events, &owned));
-                let condition = state::job(&job, &pods, &events);
+                let has_all_pods = !pods.is_empty() || !job.has_failed() || self.has_no_pod(place, &job);
+                let condition = state::job(&job, &pods, has_all_pods, &events);
                 (Kind::Job, job.meta.clone(), condition)
             }
             SlotKind::CronJob => {
@@ -298,6 +317,14 @@ impl Shared {
             revision: meta.generation,
             condition,
         })
+    }
+
+    /// Whether it is certain that a job has no pod, as opposed to none that was seen yet.
+    fn has_no_pod(&self, place: &Slot, job: &SeenJob) -> bool {
+        let versions = self.pods.high_water().zip(job.meta.version);
+        let is_reached = versions.is_none_or(|(pods, job)| pods >= job);
+        self.doubts
+            .is_settled(place, &job.meta.uid, is_reached, self.pods.lists())
     }
 
     /// The pods of one name; of a job, those of its present incarnation alone.

@@ -26,6 +26,16 @@ pub(in crate::kubernetes) struct SeenJob {
     pub conditions: Vec<JobCondition>,
 }
 
+impl SeenJob {
+    /// Whether its controller gave it up, or is about to.
+    pub(in crate::kubernetes) fn has_failed(&self) -> bool {
+        let kinds = [JobConditionKind::Failed, JobConditionKind::FailureTarget];
+        self.conditions
+            .iter()
+            .any(|condition| kinds.contains(&condition.kind))
+    }
+}
+
 /// A true condition of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::kubernetes) struct JobCondition {

@@ -11,16 +11,22 @@ use crate::kubernetes::seen::{
     Container, ContainerEnd, JobCondition, JobConditionKind, SeenCronJob, SeenEvent, SeenJob, SeenPod,
 };
 
-/// How a job is doing, by its pods and by what its controller says.
+/// How a job is doing, by its pods and by what its controller says. Without `has_all_pods`, that there are none may only
+/// mean that they were not seen yet.
 pub(in crate::kubernetes) fn job(
     job: &SeenJob,
     pods: &[Arc<SeenPod>],
+    has_all_pods: bool,
     events: &[Arc<SeenEvent>],
 ) -> Condition {
     if job.meta.is_broken {
         return Condition::Pending(Some(unreadable()));
     }
-    let look = Look { job, pods };
+    let look = Look {
+        job,
+        pods,
+        has_all_pods,
+    };
     if let Some(ended) = look.ended_by_its_container() {
         return Condition::Ended(ended);
     }
@@ -65,6 +71,7 @@ pub(in crate::kubernetes) fn cron_job(cron_job: &SeenCronJob, pods: &[Arc<SeenPo
 struct Look<'a> {
     job: &'a SeenJob,
     pods: &'a [Arc<SeenPod>],
+    has_all_pods: bool,
 }
 
 impl<'a> Look<'a> {
@@ -114,6 +121,9 @@ impl<'a> Look<'a> {
             return None;
         }
         let last = self.last_pod();
+        if last.is_none() && !is_late && !self.has_all_pods {
+            return None;
+        }
         let reason = if is_late {
             Reason::new(
                 ReasonCode::DeadlineExceeded,

@@ -99,7 +99,7 @@ proptest! {
         }
         let events: Vec<_> = read::<SeenEvent>(&object).into_iter().map(std::sync::Arc::new).collect();
         if let Some(job) = read::<SeenJob>(&object) {
-            drop(state::job(&job, &pods, &events));
+            drop(state::job(&job, &pods, true, &events));
         }
         if let Some(cron_job) = read::<SeenCronJob>(&object) {
             drop(state::cron_job(&cron_job, &pods));

@@ -137,6 +137,58 @@ async fn the_pods_of_a_burnt_names_last_job_are_not_the_new_jobs() {
     );
 }
 
+fn failed(version: u64) -> Value {
+    let mut object = job("a", "j1", version);
+    object["status"] =
+        json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]});
+    object
+}
+
+#[tokio::test]
+async fn a_failed_job_whose_pod_is_not_seen_waits_for_what_the_pods_tell() {
+    let mut scene = Scene::with(&[("jobs", job("a", "j1", 3))]).await;
+    let mut told = scene.seen.subscribe();
+    scene.tell("jobs", "MODIFIED", &failed(110)).await;
+    // The pods' watch was behind.
+    scene
+        .tell("pods", "ADDED", &pod("p", "j1", 105, &exited(3)))
+        .await;
+    let observed = within(told.next()).await.unwrap();
+    assert!(matches!(&observed.condition, Condition::Ended(ended) if ended.exit_code == Some(3)));
+}
+
+#[tokio::test]
+async fn a_failed_job_without_a_pod_is_lost_once_the_pods_were_seen_so_far() {
+    let mut scene = Scene::with(&[("jobs", job("a", "j1", 3))]).await;
+    let mut told = scene.seen.subscribe();
+    scene.tell("jobs", "MODIFIED", &failed(110)).await;
+    let failed_is_seen = || {
+        scene
+            .seen
+            .job(&"demo".parse().unwrap(), &"a".parse().unwrap())
+            .filter(|job| job.has_failed())
+    };
+    within(scene.seen.until(failed_is_seen)).await;
+    assert_eq!(
+        scene.observed(Kind::Job, "a").unwrap().condition,
+        Condition::Pending(None)
+    );
+    let bookmark = json!({"kind": "Pod", "metadata": {"resourceVersion": "111"}});
+    scene.tell("pods", "BOOKMARK", &bookmark).await;
+    let observed = within(told.next()).await.unwrap();
+    assert!(matches!(&observed.condition, Condition::Ended(ended) if ended.exit_code.is_none()));
+    // A later change of the job does not open it again.
+    scene.tell("jobs", "MODIFIED", &failed(120)).await;
+    let is_later = || {
+        scene
+            .seen
+            .job(&"demo".parse().unwrap(), &"a".parse().unwrap())
+            .filter(|job| job.meta.version == Some(120))
+    };
+    within(scene.seen.until(is_later)).await;
+    assert_eq!(scene.observed(Kind::Job, "a"), Some(observed));
+}
+
 #[tokio::test]
 async fn a_service_is_the_deployment_of_its_name() {
     let mut scene = Scene::with(&[("deployments", deployment(3, 1, true))]).await;

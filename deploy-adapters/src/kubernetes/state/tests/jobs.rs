@@ -40,7 +40,10 @@ fn check(job: &Value, of_it: &[Value], expected: &str) {
 #[track_caller]
 fn check_with(job: &Value, of_it: &[Value], events: &[Value], expected: &str) {
     let events: Vec<Arc<SeenEvent>> = events.iter().map(|event| Arc::new(pruned(event))).collect();
-    assert_eq!(shown(&state::job(&pruned(job), &pods(of_it), &events)), expected);
+    assert_eq!(
+        shown(&state::job(&pruned(job), &pods(of_it), true, &events)),
+        expected
+    );
 }
 
 fn refused(message: &str, seconds: i64) -> Value {
@@ -213,6 +216,15 @@ fn a_verdict_waits_for_the_pods_own_event() {
         &[],
         "succeeded code Some(0) from Some(1) to 20",
     );
+}
+
+#[test]
+fn a_pod_that_was_not_seen_yet_is_not_lost() {
+    let failed = pruned(&job(0, &[("Failed", "BackoffLimitExceeded")]));
+    assert_eq!(shown(&state::job(&failed, &[], false, &[])), "pending");
+    // Of one whose time was up nothing more is to be known.
+    let late = pruned(&job(0, &[("Failed", "DeadlineExceeded")]));
+    assert!(shown(&state::job(&late, &[], false, &[])).starts_with("failed deadline-exceeded"));
 }
 
 #[test]
