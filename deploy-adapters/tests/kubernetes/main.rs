@@ -8,6 +8,7 @@
     reason = "tests fail by panicking, and so do their fixtures"
 )]
 
+mod build;
 mod contract;
 mod counts;
 mod faults;
