@@ -52,6 +52,8 @@ pub enum Controller {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     held: BTreeSet<Controller>,
+    /// What a kubelet that is held would have done since.
+    missed: Vec<Due>,
     pub(super) logs: HashMap<Key, String>,
     jobs: HashMap<String, JobMemory>,
 }
@@ -63,13 +65,17 @@ struct JobMemory {
     counted: HashSet<String>,
     /// Those that were active.
     active: HashSet<String>,
+    succeeded: i64,
+    failed: i64,
 }
 
 /// Something that happens at its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Due {
     /// An object is looked at again.
     Look(Key),
+    /// A pod's containers start.
+    Start(String),
     /// A container ends by itself: of this pod, after so many restarts, with that code.
     Ends(String, i64, i64),
     /// The phase of a pod follows its container's end.
@@ -118,7 +124,13 @@ fn step(state: &mut State) -> bool {
         return true;
     }
     let Some(due) = state.due() else { return false };
+    let of_kubelet = !matches!(due, Due::Look(_) | Due::Fire(..));
+    if of_kubelet && !acts(state, Controller::Kubelet) {
+        state.memory.missed.push(due);
+        return true;
+    }
     match due {
+        Due::Start(pod) => kubelet::begin(state, &pod),
         Due::Look(key) => state.enqueue(key),
         Due::Ends(pod, restarts, code) => kubelet::end_by_itself(state, &pod, restarts, code),
         Due::Phase(pod) => kubelet::phase(state, &pod),
@@ -163,5 +175,11 @@ pub(super) fn hold(state: &mut State, controller: Controller) {
 /// Lets a controller act again, on everything.
 pub(super) fn release(state: &mut State, controller: Controller) {
     state.memory.held.remove(&controller);
+    if controller == Controller::Kubelet {
+        let now = state.now();
+        for due in std::mem::take(&mut state.memory.missed) {
+            state.at(now, due);
+        }
+    }
     state.enqueue_all();
 }

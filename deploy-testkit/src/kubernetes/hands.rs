@@ -208,7 +208,8 @@ impl ApiServer {
         })
     }
 
-    /// Waits until an object is as wanted; it is asked with `None` while it is not there.
+    /// Waits until an object is as wanted; it is asked with `None` while it is not there. Of a kind that is not known there
+    /// is none, now and ever.
     pub async fn until(
         &self,
         plural: &str,
@@ -216,12 +217,14 @@ impl ApiServer {
         name: &str,
         wanted: impl Fn(Option<&Value>) -> bool,
     ) -> Option<Value> {
-        self.until_listed(plural, namespace, |objects| {
-            wanted(objects.iter().find(|object| object["metadata"]["name"] == name))
-        })
-        .await
-        .into_iter()
-        .find(|object| object["metadata"]["name"] == name)
+        let mut changes = self.shared.lock().changes(plural)?;
+        loop {
+            changes.borrow_and_update();
+            let object = self.get(plural, namespace, name);
+            if wanted(object.as_ref()) || changes.changed().await.is_err() {
+                return object;
+            }
+        }
     }
 
     /// Waits until the objects of a kind are as wanted. Of a kind that is not known there are none, now and ever.

@@ -94,7 +94,10 @@ impl Refusal {
         let message = format!("{} {name:?} is invalid: {field}: {what}", qualified_kind(kind));
         let mut refusal = Self::new(422, "Invalid", message);
         let causes = json!([{"reason": reason, "message": what, "field": field}]);
-        refusal.details = json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
+        refusal.details = json!({"name": name, "kind": kind.kind, "causes": causes});
+        if !kind.group.is_empty() {
+            refusal.details["group"] = json!(kind.group);
+        }
         refusal
     }
 

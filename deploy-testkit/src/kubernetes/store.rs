@@ -34,6 +34,8 @@ pub(super) struct State {
     queue: VecDeque<Key>,
     queued: HashSet<Key>,
     timers: BTreeMap<(Timestamp, u64), Due>,
+    /// What is in `timers`: nothing is in it twice.
+    waiting: HashSet<Due>,
     paged: VecDeque<(u64, Paged)>,
     clock: Arc<dyn Clock>,
     pub(super) settings: Settings,
@@ -92,6 +94,7 @@ impl State {
             queue: VecDeque::new(),
             queued: HashSet::new(),
             timers: BTreeMap::new(),
+            waiting: HashSet::new(),
             paged: VecDeque::new(),
             clock,
             settings,
@@ -341,7 +344,7 @@ impl State {
 
     /// Sees to it that something happens then.
     pub(super) fn at(&mut self, when: Timestamp, due: Due) {
-        if !self.timers.values().any(|waiting| *waiting == due) {
+        if self.waiting.insert(due.clone()) {
             let number = self.count();
             self.timers.insert((when, number), due);
         }
@@ -353,7 +356,9 @@ impl State {
         if when > self.now() {
             return None;
         }
-        self.timers.pop_first().map(|(_, due)| due)
+        let (_, due) = self.timers.pop_first()?;
+        self.waiting.remove(&due);
+        Some(due)
     }
 
     /// When the next thing is due.

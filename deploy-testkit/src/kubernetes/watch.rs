@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -221,8 +221,7 @@ impl Watch {
     }
 
     fn bookmark(&self, ends_the_list: bool) -> Bytes {
-        let mut metadata =
-            json!({"resourceVersion": self.revision.to_string(), "creationTimestamp": Value::Null});
+        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if ends_the_list {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

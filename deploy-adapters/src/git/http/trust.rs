@@ -64,7 +64,7 @@ fn of_the_system() -> Result<Roots, AccessError> {
     // A folder is read where there is no file, for it holds the same certificates again.
     let files = match found.cert_file {
         Some(file) => vec![file],
-        None => found.cert_dir.map(in_folder).unwrap_or_default(),
+        None => found.cert_dir.into_iter().flat_map(in_folder).collect(),
     };
     for file in files {
         // A certificate that cannot be read is one that is not trusted; without any the server does not start.

@@ -35,12 +35,13 @@ pub(super) fn sync(state: &mut State, key: &Key) {
         .map(|one| pods::of(state, one).iter().filter(|pod| !is_over(pod)).count())
         .sum();
     let (grown, left) = next(plan, counts(&new), &old_counts, old_pods);
+    let wanted = grown + left.iter().sum::<i64>();
     scale(state, &new, grown);
     for (one, left) in old.iter().zip(left) {
         scale(state, one, left);
     }
     forget_old(state, &deployment, &old);
-    write_status(state, &deployment, &new, &old, replicas);
+    write_status(state, key, plan, wanted, &new, &old);
 }
 
 fn plan(deployment: &Value, replicas: i64) -> Plan {
@@ -85,6 +86,7 @@ fn new_set(state: &mut State, deployment: &Arc<Object>) -> Arc<Object> {
         .max()
         .unwrap_or(0);
     let found = state.get(&key).cloned();
+    let is_new = found.is_none();
     let set_of = match found {
         Some(found) => {
             // A template that comes back is the newest again.
@@ -99,8 +101,18 @@ fn new_set(state: &mut State, deployment: &Arc<Object>) -> Arc<Object> {
         None => make_set(state, deployment, &name, &hash, template, newest + 1),
     };
     let revision = json!(revision(&set_of).to_string());
+    let now = state.stamp();
+    let created = format!("Created new replica set \"{name}\"");
     state.modify(&deployment.key(), |deployment| {
         map(deployment, "/metadata/annotations").insert(REVISION.to_owned(), revision);
+        if is_new {
+            let said = Said {
+                holds: true,
+                reason: "NewReplicaSetCreated",
+                message: &created,
+            };
+            say(deployment, "Progressing", said, &now, &["lastUpdateTime"]);
+        }
     });
     set_of
 }
@@ -158,33 +170,56 @@ fn forget_old(state: &mut State, deployment: &Object, old: &[Arc<Object>]) {
     }
 }
 
-fn write_status(state: &mut State, deployment: &Object, new: &Object, old: &[Arc<Object>], replicas: i64) {
-    let sum = |pointer: &str, sets: &[&Object]| -> i64 {
-        sets.iter().map(|one| number(&one.value, pointer, 0)).sum()
+/// The counts of a Deployment's pods.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    all: i64,
+    updated: i64,
+    ready: i64,
+}
+
+impl Counts {
+    fn before(deployment: &Value) -> Self {
+        let count = |field: &str| number(deployment, &format!("/status/{field}"), 0);
+        Self {
+            all: count("replicas"),
+            updated: count("updatedReplicas"),
+            ready: count("readyReplicas"),
+        }
+    }
+
+    fn progressed_since(self, before: Self) -> bool {
+        self.updated > before.updated
+            || self.all - self.updated < before.all - before.updated
+            || self.ready > before.ready
+    }
+}
+
+/// `wanted` are the replicas that all sets together are told to have.
+fn write_status(state: &mut State, key: &Key, plan: Plan, wanted: i64, new: &Object, old: &[Arc<Object>]) {
+    let Some(deployment) = state.get(key).cloned() else {
+        return;
     };
-    let all: Vec<&Object> = old.iter().map(|one| &**one).chain([new]).collect();
-    let there = sum("/status/replicas", &all);
-    let ready = sum("/status/readyReplicas", &all);
-    let updated = sum("/status/replicas", &[new]);
-    let missing = (replicas - ready).max(0);
-    let plan = plan(&deployment.value, replicas);
-    let complete = updated == replicas && there == replicas && ready == replicas;
+    let sum = |pointer: &str| -> i64 {
+        let sets = old.iter().map(|one| &**one).chain([new]);
+        sets.map(|one| number(&one.value, pointer, 0)).sum()
+    };
+    let now_there = Counts {
+        all: sum("/status/replicas"),
+        updated: number(&new.value, "/status/replicas", 0),
+        ready: sum("/status/readyReplicas"),
+    };
+    let missing = (wanted - now_there.ready).max(0);
     let now = state.now();
     let stamp = state.stamp();
-    let name = new.name().to_owned();
-    let key = deployment.key();
-    let progressed = progress(deployment) != (there, ready, updated)
-        || condition(&deployment.value, "Progressing").is_none();
-    let deadline = deadline(deployment, now, progressed);
-    let is_late = !complete && !progressed && deadline.is_some_and(|deadline| deadline <= now);
-    state.modify(&key, |value| {
+    state.modify(key, |value| {
         let generation = number(value, "/metadata/generation", 1);
         set(value, "/status/observedGeneration", json!(generation));
         for (field, count) in [
-            ("replicas", there),
-            ("updatedReplicas", updated),
-            ("readyReplicas", ready),
-            ("availableReplicas", ready),
+            ("replicas", now_there.all),
+            ("updatedReplicas", now_there.updated),
+            ("readyReplicas", now_there.ready),
+            ("availableReplicas", now_there.ready),
             ("unavailableReplicas", missing),
         ] {
             let pointer = format!("/status/{field}");
@@ -194,30 +229,86 @@ fn write_status(state: &mut State, deployment: &Object, new: &Object, old: &[Arc
                 unset(value, &pointer);
             }
         }
-        say_available(value, ready >= replicas - plan.unavailable, &stamp);
-        say_progress(value, &name, complete, is_late, progressed, &stamp);
+        say_available(value, now_there.ready >= plan.replicas - plan.unavailable, &stamp);
+        let progress = Progress {
+            before: Counts::before(&deployment.value),
+            now_there,
+            replicas: plan.replicas,
+            name: new.name(),
+            is_late: deadline(&deployment.value).is_some_and(|deadline| deadline <= now),
+        };
+        progress.say(value, &stamp);
     });
-    if !complete && let Some(deadline) = deadline {
-        state.at(deadline, Due::Look(key));
+    let deadline = state.get(key).and_then(|deployment| deadline(&deployment.value));
+    if let Some(deadline) = deadline {
+        state.at(deadline, Due::Look(key.clone()));
     }
 }
 
-fn progress(deployment: &Object) -> (i64, i64, i64) {
-    let count = |field: &str| number(&deployment.value, &format!("/status/{field}"), 0);
-    (
-        count("replicas"),
-        count("readyReplicas"),
-        count("updatedReplicas"),
-    )
+/// When a rollout that goes on is too late, counted from its last progress.
+fn deadline(deployment: &Value) -> Option<Timestamp> {
+    let condition = condition(deployment, "Progressing")?;
+    if matches!(
+        text(condition, "/reason"),
+        "NewReplicaSetAvailable" | "ProgressDeadlineExceeded"
+    ) {
+        return None;
+    }
+    let last: Timestamp = text(condition, "/lastUpdateTime").parse().ok()?;
+    let seconds = number(deployment, "/spec/progressDeadlineSeconds", 600);
+    Some(last + TimeDelta::seconds(seconds))
 }
 
-/// When it is too late, counted from the last progress.
-fn deadline(deployment: &Object, now: Timestamp, progressed: bool) -> Option<Timestamp> {
-    let seconds = number(&deployment.value, "/spec/progressDeadlineSeconds", 600);
-    let last =
-        condition(&deployment.value, "Progressing").map(|condition| text(condition, "/lastUpdateTime"));
-    let last: Option<Timestamp> = if progressed { Some(now) } else { last?.parse().ok() };
-    Some(last? + TimeDelta::seconds(seconds))
+/// What the condition Progressing is made of.
+struct Progress<'a> {
+    before: Counts,
+    now_there: Counts,
+    replicas: i64,
+    name: &'a str,
+    is_late: bool,
+}
+
+impl Progress<'_> {
+    fn say(&self, deployment: &mut Value, now: &str) {
+        let Self { now_there, name, .. } = self;
+        let was = condition(deployment, "Progressing").map_or("", |condition| text(condition, "/reason"));
+        // A rollout that was complete stays so, whatever becomes of its pods.
+        if now_there.all == now_there.updated && was == "NewReplicaSetAvailable" {
+            return;
+        }
+        let complete = [now_there.all, now_there.updated, now_there.ready] == [self.replicas; 3];
+        let progressed = now_there.progressed_since(self.before);
+        let (holds, reason, message) = if complete {
+            let message = format!("ReplicaSet \"{name}\" has successfully progressed.");
+            (true, "NewReplicaSetAvailable", message)
+        } else if progressed {
+            (
+                true,
+                "ReplicaSetUpdated",
+                format!("ReplicaSet \"{name}\" is progressing."),
+            )
+        } else if self.is_late {
+            let message = format!("ReplicaSet \"{name}\" has timed out progressing.");
+            (false, "ProgressDeadlineExceeded", message)
+        } else {
+            return;
+        };
+        let said = Said {
+            holds,
+            reason,
+            message: &message,
+        };
+        say(deployment, "Progressing", said, now, &["lastUpdateTime"]);
+        // Progress of the same kind moves the time as well: the deadline is counted from it.
+        let conditions = deployment
+            .pointer_mut("/status/conditions")
+            .and_then(Value::as_array_mut);
+        for condition in conditions.into_iter().flatten() {
+            if condition["type"] == "Progressing" && progressed {
+                condition["lastUpdateTime"] = json!(now);
+            }
+        }
+    }
 }
 
 fn say_available(value: &mut Value, available: bool, now: &str) {
@@ -235,50 +326,6 @@ fn say_available(value: &mut Value, available: bool, now: &str) {
         }
     };
     say(value, "Available", said, now, &["lastUpdateTime"]);
-}
-
-fn say_progress(value: &mut Value, name: &str, complete: bool, is_late: bool, progressed: bool, now: &str) {
-    let was_complete =
-        condition(value, "Progressing").is_some_and(|found| found["reason"] == "NewReplicaSetAvailable");
-    let done = format!("ReplicaSet \"{name}\" has successfully progressed.");
-    let under_way = format!("ReplicaSet \"{name}\" is progressing.");
-    let late = format!("ReplicaSet \"{name}\" has timed out progressing.");
-    let same_set =
-        condition(value, "Progressing").is_some_and(|found| text(found, "/message").contains(name));
-    let said = if complete {
-        Said {
-            holds: true,
-            reason: "NewReplicaSetAvailable",
-            message: &done,
-        }
-    } else if is_late {
-        Said {
-            holds: false,
-            reason: "ProgressDeadlineExceeded",
-            message: &late,
-        }
-    } else if progressed && !(was_complete && same_set) {
-        Said {
-            holds: true,
-            reason: "ReplicaSetUpdated",
-            message: &under_way,
-        }
-    } else {
-        return;
-    };
-    say(value, "Progressing", said, now, &["lastUpdateTime"]);
-    if progressed
-        && let Some(conditions) = value
-            .pointer_mut("/status/conditions")
-            .and_then(Value::as_array_mut)
-    {
-        for found in conditions
-            .iter_mut()
-            .filter(|found| found["type"] == "Progressing")
-        {
-            found["lastUpdateTime"] = json!(now);
-        }
-    }
 }
 
 fn counts(set_of: &Object) -> Replicas {

@@ -24,7 +24,13 @@ pub(super) fn sync(state: &mut State, key: &Key) {
     } else if has(&object, FOREGROUND) {
         let dependents = state.dependents(object.uid());
         for dependent in dependents.iter().filter(|dependent| !dependent.is_going()) {
-            remove(state, dependent, "Foreground");
+            let has_dependents = !state.dependents(dependent.uid()).is_empty();
+            let propagation = if has_dependents {
+                "Foreground"
+            } else {
+                "Background"
+            };
+            remove(state, dependent, propagation);
         }
         let is_blocked = state
             .dependents(object.uid())
@@ -54,7 +60,11 @@ fn drop_finalizer(value: &mut serde_json::Value, finalizer: &str) {
         .filter(|one| *one != finalizer)
         .cloned()
         .collect();
-    set(value, "/metadata/finalizers", json!(rest));
+    if rest.is_empty() {
+        unset(value, "/metadata/finalizers");
+    } else {
+        set(value, "/metadata/finalizers", json!(rest));
+    }
 }
 
 fn disown(value: &mut serde_json::Value, owner: &str) {

@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 use deploy_core::workload::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::object::{Key, Object, Said, condition, holds, is_set, number, say, set, text, unset};
+use super::super::object::{
+    Key, Object, Said, condition, default, holds, is_set, number, say, set, text, unset,
+};
 use super::super::store::{State, is_over, is_ready};
 use super::{Due, events, pods};
 
@@ -25,11 +27,13 @@ struct Pods {
     active: Vec<Arc<Object>>,
     terminating: usize,
     ready: usize,
+    succeeded: i64,
+    failed: i64,
     /// When the last one that failed had ended.
     last_failure: Option<Timestamp>,
 }
 
-/// Looks at one Job.
+/// Looks at one Job. What it finds it writes at once: each step of a Job is one version of it.
 pub(super) fn sync(state: &mut State, key: &Key) {
     let Some(job) = state.get(key).cloned() else {
         return;
@@ -38,58 +42,67 @@ pub(super) fn sync(state: &mut State, key: &Key) {
         return;
     }
     let pods = count(state, &job);
-    let Some(job) = state.get(key).cloned() else {
-        return;
-    };
-    let suspended = is_set(&job.value, "/spec/suspend");
-    if let Some(verdict) = verdict(state, &job) {
+    if let Some(verdict) = verdict(state, &job, &pods) {
         finish(state, &job, &pods, &verdict);
-        return;
+    } else if is_set(&job.value, "/spec/suspend") {
+        suspend(state, &job, &pods);
+    } else {
+        go_on(state, &job, &pods);
     }
-    let now = state.stamp();
-    if suspended {
-        // Those that a suspension ends are not failures.
-        let memory = state.memory.jobs.entry(job.uid().to_owned()).or_default();
-        memory
-            .counted
-            .extend(pods.active.iter().map(|pod| pod.uid().to_owned()));
-        for pod in &pods.active {
-            pods::remove(state, pod);
-        }
-        state.modify(key, |job| {
-            let said = Said {
-                holds: true,
-                reason: "JobSuspended",
-                message: "Job suspended",
-            };
-            say(job, "Suspended", said, &now, &["lastProbeTime"]);
-        });
-        write_counts(state, key, 0, pods.terminating, 0);
-        return;
-    }
-    state.modify(key, |job| {
-        super::super::object::default(job, "/status/startTime", json!(now));
-        if holds(job, "Suspended") {
-            set(job, "/status/startTime", json!(now));
-            let said = Said {
-                holds: false,
-                reason: "JobResumed",
-                message: "Job resumed",
-            };
-            say(job, "Suspended", said, &now, &["lastProbeTime"]);
-        }
-    });
-    watch_deadline(state, key);
-    let made = make_pods(state, &job, &pods);
-    write_counts(state, key, pods.active.len() + made, pods.terminating, pods.ready);
 }
 
-/// Sorts the pods, and adds those that have ended to the Job's counters, each once.
+fn suspend(state: &mut State, job: &Object, pods: &Pods) {
+    // Those that a suspension ends are not failures.
+    let memory = state.memory.jobs.entry(job.uid().to_owned()).or_default();
+    memory
+        .counted
+        .extend(pods.active.iter().map(|pod| pod.uid().to_owned()));
+    let terminating = pods.terminating + remove(state, &pods.active);
+    let now = state.stamp();
+    let said = Said {
+        holds: true,
+        reason: "JobSuspended",
+        message: "Job suspended",
+    };
+    state.modify(&job.key(), |job| {
+        say(job, "Suspended", said, &now, &["lastProbeTime"]);
+        write_counts(job, pods, 0, terminating, 0);
+    });
+}
+
+fn go_on(state: &mut State, job: &Object, pods: &Pods) {
+    let made = make_pods(state, job, pods);
+    let now = state.stamp();
+    let resumed = Said {
+        holds: false,
+        reason: "JobResumed",
+        message: "Job resumed",
+    };
+    state.modify(&job.key(), |job| {
+        default(job, "/status/startTime", json!(now));
+        if holds(job, "Suspended") {
+            set(job, "/status/startTime", json!(now));
+            say(job, "Suspended", resumed, &now, &["lastProbeTime"]);
+        }
+        write_counts(job, pods, pods.active.len() + made, pods.terminating, pods.ready);
+    });
+    watch_deadline(state, &job.key());
+}
+
+/// Deletes pods; tells how many of them take their time.
+fn remove(state: &mut State, pods: &[Arc<Object>]) -> usize {
+    for pod in pods {
+        pods::remove(state, pod);
+    }
+    pods.iter().filter(|pod| state.find(pod.uid()).is_some()).count()
+}
+
+/// Sorts the pods, and counts those that have ended, each once.
 fn count(state: &mut State, job: &Object) -> Pods {
     let all = pods::of(state, job);
     let replaces_failed_alone = text(&job.value, "/spec/podReplacementPolicy") == "Failed";
     let mut memory = state.memory.jobs.remove(job.uid()).unwrap_or_default();
-    let (mut succeeded, mut failed, mut last_failure) = (0, 0, None);
+    let mut last_failure = None;
     for pod in &all {
         let phase = text(&pod.value, "/status/phase");
         let has_failed =
@@ -105,9 +118,9 @@ fn count(state: &mut State, job: &Object) -> Pods {
         }
         if (has_failed || phase == "Succeeded") && memory.counted.insert(pod.uid().to_owned()) {
             if has_failed {
-                failed += 1;
+                memory.failed += 1;
             } else {
-                succeeded += 1;
+                memory.succeeded += 1;
             }
         }
     }
@@ -115,7 +128,7 @@ fn count(state: &mut State, job: &Object) -> Pods {
     let there: HashSet<&str> = all.iter().map(|pod| pod.uid()).collect();
     for gone in memory.active.iter().filter(|uid| !there.contains(uid.as_str())) {
         if memory.counted.insert(gone.clone()) {
-            failed += 1;
+            memory.failed += 1;
         }
     }
     let active: Vec<Arc<Object>> = all
@@ -132,32 +145,22 @@ fn count(state: &mut State, job: &Object) -> Pods {
         terminating: all.iter().filter(|pod| !is_over(pod) && pod.is_going()).count(),
         ready: active.iter().filter(|pod| is_ready(pod)).count(),
         active,
+        succeeded: memory.succeeded,
+        failed: memory.failed,
         last_failure,
     };
     state.memory.jobs.insert(job.uid().to_owned(), memory);
-    if succeeded + failed > 0 {
-        state.modify(&job.key(), |job| {
-            for (pointer, more) in [("/status/succeeded", succeeded), ("/status/failed", failed)] {
-                let sum = number(job, pointer, 0) + more;
-                if sum > 0 {
-                    set(job, pointer, json!(sum));
-                }
-            }
-            set(job, "/status/uncountedTerminatedPods", json!({}));
-        });
-    }
     pods
 }
 
-fn verdict(state: &State, job: &Object) -> Option<Verdict> {
+fn verdict(state: &State, job: &Object, pods: &Pods) -> Option<Verdict> {
     if holds(&job.value, "SuccessCriteriaMet") {
         return Some(said(job, "SuccessCriteriaMet", "Complete"));
     }
     if holds(&job.value, "FailureTarget") {
         return Some(said(job, "FailureTarget", "Failed"));
     }
-    let failed = number(&job.value, "/status/failed", 0);
-    if failed > number(&job.value, "/spec/backoffLimit", 6) {
+    if pods.failed > number(&job.value, "/spec/backoffLimit", 6) {
         let message = "Job has reached the specified backoff limit".to_owned();
         return Some(("FailureTarget", "Failed", "BackoffLimitExceeded", message));
     }
@@ -166,7 +169,7 @@ fn verdict(state: &State, job: &Object) -> Option<Verdict> {
         return Some(("FailureTarget", "Failed", "DeadlineExceeded", message));
     }
     let completions = number(&job.value, "/spec/completions", 1);
-    if number(&job.value, "/status/succeeded", 0) >= completions {
+    if pods.succeeded >= completions {
         let message = "Reached expected number of succeeded pods".to_owned();
         return Some(("SuccessCriteriaMet", "Complete", "CompletionsReached", message));
     }
@@ -192,27 +195,29 @@ fn finish(state: &mut State, job: &Object, pods: &Pods, verdict: &Verdict) {
         reason,
         message,
     };
-    if !holds(&job.value, announced) {
-        state.modify(&key, |job| say(job, announced, said, &now, &["lastProbeTime"]));
-        if *last == "Failed" {
-            events::warn(state, job, FROM, reason, message);
-        }
+    let terminating = pods.terminating + remove(state, &pods.active);
+    let is_new = !holds(&job.value, announced);
+    if is_new && *last == "Failed" {
+        events::warn(state, job, FROM, reason, message);
     }
-    for pod in &pods.active {
-        pods::remove(state, pod);
-    }
-    if !pods.active.is_empty() || pods.terminating > 0 {
-        write_counts(state, &key, 0, pods.active.len() + pods.terminating, 0);
-        return;
-    }
-    write_counts(state, &key, 0, 0, 0);
     state.modify(&key, |job| {
-        if *last == "Complete" {
-            set(job, "/status/completionTime", json!(now));
+        say(job, announced, said, &now, &["lastProbeTime"]);
+        if is_new {
+            // The counters follow with the next version.
+            write_active(job, 0, terminating, 0);
+        } else {
+            write_counts(job, pods, 0, terminating, 0);
         }
-        say(job, last, said, &now, &["lastProbeTime"]);
+        if !is_new && terminating == 0 {
+            if *last == "Complete" {
+                set(job, "/status/completionTime", json!(now));
+            }
+            say(job, last, said, &now, &["lastProbeTime"]);
+        }
     });
-    state.memory.jobs.remove(job.uid());
+    if !is_new && terminating == 0 {
+        state.memory.jobs.remove(job.uid());
+    }
 }
 
 fn deadline(job: &Object) -> Option<Timestamp> {
@@ -229,8 +234,7 @@ fn watch_deadline(state: &mut State, key: &Key) {
 
 /// Makes the pods that are missing; tells how many it made.
 fn make_pods(state: &mut State, job: &Object, pods: &Pods) -> usize {
-    let succeeded = number(&job.value, "/status/succeeded", 0);
-    let open = number(&job.value, "/spec/completions", 1) - succeeded;
+    let open = number(&job.value, "/spec/completions", 1) - pods.succeeded;
     let wanted = number(&job.value, "/spec/parallelism", 1).min(open);
     let held_back = if text(&job.value, "/spec/podReplacementPolicy") == "Failed" {
         pods.terminating
@@ -238,11 +242,10 @@ fn make_pods(state: &mut State, job: &Object, pods: &Pods) -> usize {
         0
     };
     let there = i64::try_from(pods.active.len() + held_back).unwrap_or(i64::MAX);
-    let failed = number(&job.value, "/status/failed", 0);
     if let Some(last) = pods.last_failure
-        && failed > 0
+        && pods.failed > 0
     {
-        let seconds = (10_i64 << (failed - 1).clamp(0, 10)).min(MAX_BACK_OFF_SECONDS);
+        let seconds = (10_i64 << (pods.failed - 1).clamp(0, 10)).min(MAX_BACK_OFF_SECONDS);
         let next = last + TimeDelta::seconds(seconds);
         if state.now() < next {
             state.at(next, Due::Look(job.key()));
@@ -264,16 +267,25 @@ fn make_pods(state: &mut State, job: &Object, pods: &Pods) -> usize {
     made
 }
 
-fn write_counts(state: &mut State, key: &Key, active: usize, terminating: usize, ready: usize) {
-    state.modify(key, |job| {
-        for (pointer, count) in [("/status/active", active), ("/status/terminating", terminating)] {
-            if count > 0 || (pointer == "/status/terminating") {
-                set(job, pointer, json!(count));
-            } else {
-                unset(job, pointer);
-            }
+fn write_counts(job: &mut Value, pods: &Pods, active: usize, terminating: usize, ready: usize) {
+    for (pointer, count) in [
+        ("/status/succeeded", pods.succeeded),
+        ("/status/failed", pods.failed),
+    ] {
+        if count > 0 {
+            set(job, pointer, json!(count));
         }
-        set(job, "/status/ready", json!(ready));
-        super::super::object::default(job, "/status/uncountedTerminatedPods", json!({}));
-    });
+    }
+    write_active(job, active, terminating, ready);
+}
+
+fn write_active(job: &mut Value, active: usize, terminating: usize, ready: usize) {
+    if active > 0 {
+        set(job, "/status/active", json!(active));
+    } else {
+        unset(job, "/status/active");
+    }
+    set(job, "/status/terminating", json!(terminating));
+    set(job, "/status/ready", json!(ready));
+    default(job, "/status/uncountedTerminatedPods", json!({}));
 }

@@ -59,48 +59,70 @@ pub(super) fn sync(state: &mut State, key: &Key) {
     }
 }
 
+/// A pod is taken on; its containers start a step later.
 fn start(state: &mut State, pod: &Object) {
     let now = state.stamp();
+    state.modify(&pod.key(), |pod| {
+        begin_status(pod, &now);
+        let waiting = json!({"waiting": {"reason": "ContainerCreating"}});
+        write_containers(pod, &waiting, false);
+        write_ready(pod, false, "ContainersNotReady", &now);
+    });
+    let due = state.now();
+    state.at(due, Due::Start(pod.uid().to_owned()));
+}
+
+/// The containers start, or their image cannot be pulled.
+pub(super) fn begin(state: &mut State, uid: &str) {
+    let Some(pod) = state.find(uid).cloned() else {
+        return;
+    };
+    if pod.is_going() || is_over(&pod) || is_running(&pod) || has_ended(&pod) {
+        return;
+    }
     let images = list(&pod.value, "/spec/containers")
         .iter()
         .map(|container| text(container, "/image"));
-    let missing: Vec<String> = images
+    let Some(image) = images
         .filter(|image| image.starts_with("nonexistent.invalid/"))
         .map(str::to_owned)
-        .collect();
-    if let Some(image) = missing.first() {
-        let message = format!(
-            "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": failed to do request: \
-             dial tcp: lookup nonexistent.invalid: no such host"
-        );
-        events::warn(
-            state,
-            pod,
-            "kubelet",
-            "Failed",
-            &format!("Failed to pull image \"{image}\": {message}"),
-        );
-        state.modify(&pod.key(), |pod| {
-            begin_status(pod, &now);
-            let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": message}});
-            write_containers(pod, &waiting, false);
-        });
-        let due = state.now();
-        state.at(due, Due::PullBackOff(pod.uid().to_owned()));
+        .next()
+    else {
+        run(state, &pod, false);
         return;
-    }
-    run(state, pod);
+    };
+    let (repository, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
+    let path = repository.trim_start_matches("nonexistent.invalid/");
+    let message = format!(
+        "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": failed to do request: \
+         Head \"https://nonexistent.invalid/v2/{path}/manifests/{tag}\": dial tcp: lookup nonexistent.invalid: no such host"
+    );
+    let told = format!("Failed to pull image \"{image}\": {message}");
+    events::warn(state, &pod, "kubelet", "Failed", &told);
+    state.modify(&pod.key(), |pod| {
+        let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": message}});
+        write_containers(pod, &waiting, false);
+    });
+    let due = state.now();
+    state.at(due, Due::PullBackOff(uid.to_owned()));
 }
 
-fn run(state: &mut State, pod: &Object) {
+fn run(state: &mut State, pod: &Object, again: bool) {
     let now = state.stamp();
     let address = state.count();
     state.modify(&pod.key(), |pod| {
-        begin_status(pod, &now);
+        if again {
+            remember_end(pod);
+            let count = number(pod, "/status/containerStatuses/0/restartCount", 0) + 1;
+            for status in statuses(pod) {
+                set(status, "/restartCount", json!(count));
+            }
+        } else {
+            let address = format!("10.244.{}.{}", address / 250 % 250, address % 250 + 1);
+            set(pod, "/status/podIP", json!(address));
+            set(pod, "/status/podIPs", json!([{"ip": address}]));
+        }
         set(pod, "/status/phase", json!("Running"));
-        let address = format!("10.244.{}.{}", address / 250 % 250, address % 250 + 1);
-        set(pod, "/status/podIP", json!(address));
-        set(pod, "/status/podIPs", json!([{"ip": address}]));
         write_containers(pod, &json!({"running": {"startedAt": now}}), true);
         write_ready(pod, true, "", &now);
     });
@@ -192,13 +214,13 @@ fn back_off_restart(state: &mut State, pod: &Object) {
             pod.namespace(),
             pod.uid()
         );
-        events::warn(
-            state,
-            pod,
-            "kubelet",
-            "BackOff",
-            &format!("Back-off restarting failed container {name}"),
+        let told = format!(
+            "Back-off restarting failed container {name} in pod {}_{}({})",
+            pod.name(),
+            pod.namespace(),
+            pod.uid()
         );
+        events::warn(state, pod, "kubelet", "BackOff", &told);
         state.modify(&pod.key(), |pod| {
             let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
             remember_end(pod);
@@ -217,14 +239,7 @@ pub(super) fn restart(state: &mut State, uid: &str) {
     if is_over(&pod) || pod.is_going() || is_running(&pod) {
         return;
     }
-    state.modify(&pod.key(), |pod| {
-        remember_end(pod);
-        let count = number(pod, "/status/containerStatuses/0/restartCount", 0) + 1;
-        for status in statuses(pod) {
-            set(status, "/restartCount", json!(count));
-        }
-    });
-    run(state, &pod);
+    run(state, &pod, true);
 }
 
 /// An image that could not be pulled is waited for.

@@ -38,7 +38,7 @@ pub(super) fn sync(state: &mut State, key: &Key) {
                 reason: "Unschedulable",
                 message: &message,
             };
-            events::warn(state, &pod, "default-scheduler", "FailedScheduling", &message);
+            events::unschedulable(state, &pod, &message);
             state.modify(key, |pod| say(pod, "PodScheduled", said, &now, &[]));
         }
     }
