@@ -3,7 +3,22 @@
 //! real ones do, a log of every call, and faults on request.
 //!
 //! It is an API to test clients against, not a cluster: nothing runs, no address routes, no one is authenticated, and of
-//! Kubernetes' validation only what a client of workloads can break is here.
+//! Kubernetes' validation only what a client of workloads can break is here. Status codes, reasons, fields and the steps
+//! that objects take were compared with those of a server of Kubernetes 1.34.
+//!
+//! ```
+//! use deploy_testkit::kubernetes::{ApiServer, Fault, Matcher, Times, Verb};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let server = ApiServer::start().await?;
+//! let creates = Matcher::on(Verb::Create).resource("jobs");
+//! server.inject(creates, Times::First(1), Fault::CommitThenTimeout);
+//! let mark = server.mark();
+//! // Whatever a client does at `server.url()` or by `server.kubeconfig()` is acted on, and counted.
+//! assert_eq!(server.calls_since(mark).writes(), 0);
+//! # Ok(())
+//! # }
+//! ```
 
 mod apply;
 mod calls;

@@ -1,6 +1,7 @@
 //! The end of what a task's containers wrote: asked of the kubelets through the API server, nothing is kept here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deploy_core::error::BoxError;
@@ -21,6 +22,8 @@ use super::{KubernetesCluster, inventory};
 const PODS: usize = 10;
 /// How many are read side by side.
 const PODS_AT_ONCE: usize = 4;
+/// How long the pod of a job is waited for.
+const LATE: Duration = Duration::from_secs(2);
 /// How much of one pod's log is read, bytes.
 const LARGEST: i64 = 1 << 20;
 
@@ -30,7 +33,7 @@ impl Logs for KubernetesCluster {
         if self.task_on(object) != Some(task) {
             return Err(LogsError::NotFound);
         }
-        let mut pods = self.seen.pods_of(&object.slot());
+        let mut pods = self.pods_to_read(object).await;
         pods.sort_by_key(|pod| (pod.meta.created_at, Arc::clone(&pod.meta.name)));
         let newest = pods.split_off(pods.len().saturating_sub(PODS));
         let budget = self.calls.budget();
@@ -75,12 +78,26 @@ impl Inventory for KubernetesCluster {
         inventory::pods_of(&self.seen, task)
     }
 
-    async fn age(&self) -> Result<std::time::Duration, InventoryError> {
+    async fn age(&self) -> Result<Duration, InventoryError> {
         inventory::age(&self.seen)
     }
 }
 
 impl KubernetesCluster {
+    /// The pods of an object. A job's end may be seen before its pod is, as each kind has a watch of its own.
+    async fn pods_to_read(&self, object: &ObjectRef) -> Vec<Arc<SeenPod>> {
+        let slot = object.slot();
+        let seen = || Some(self.seen.pods_of(&slot)).filter(|pods| !pods.is_empty());
+        if object.kind != Kind::Job {
+            return seen().unwrap_or_default();
+        }
+        tokio::select! {
+            biased;
+            pods = self.seen.until(seen) => pods,
+            () = self.clock.sleep(LATE) => Vec::new(),
+        }
+    }
+
     /// The task that is written on an object.
     fn task_on(&self, object: &ObjectRef) -> Option<TaskId> {
         let (namespace, name) = (&object.namespace, &object.name);

@@ -125,12 +125,12 @@ async fn of_two_repositories_that_claim_at_once_one_is_told() {
     within_patience(async {
         let bench = Bench::new().await;
         let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
-        for round in 0..10 {
+        let other = bench.another(|_| {}).await;
+        for round in 0..6 {
             let namespace: Namespace = format!("claimed-{round}").parse().unwrap();
             if round % 2 == 0 {
                 bench.cluster.ensure(&namespace, None).await.unwrap();
             }
-            let other = bench.another(|_| {}).await;
             let (first, second) = tokio::join!(
                 bench.cluster.ensure(&namespace, Some(&one)),
                 other.ensure(&namespace, Some(&two)),

@@ -15,7 +15,7 @@ use deploy_testkit::kubernetes::{ApiServer, Settings};
 use tempfile::TempDir;
 
 /// Longer than anything takes: what is not there by then never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a test's body, and fails it where an event never comes.
 pub(crate) async fn within_patience<T>(body: impl Future<Output = T>) -> T {

@@ -3,7 +3,7 @@
 
 use deploy_testkit::contract::cluster::Behaviour;
 use deploy_testkit::fixture::tree::{Entry, file};
-use deploy_testkit::kubernetes::{ApiServer, Settings};
+use deploy_testkit::kubernetes::{ApiServer, Fault, Matcher, Settings, Times};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Request, each, text};
@@ -47,28 +47,34 @@ fn tasks_of_every_kind_and_fate_on_kubernetes() {
 }
 
 #[test]
-fn an_api_server_that_is_away_is_a_503_that_says_when_to_come_back_and_lists_go_on() {
+fn a_cluster_that_takes_nothing_is_a_503_that_says_when_to_come_back_and_lists_go_on() {
     let cluster = Cluster::start();
     let scene = scene();
     let api = cluster.server(&scene, &[]);
-    let answer = deploy(api.request("GET", "/v1/task/deploy/kube/ok"));
-    assert_eq!(api.finished(&answer)["state"], "succeeded");
-    cluster.runtime.block_on(cluster.api_server.away());
-    let begun = std::time::Instant::now();
-    let refused = api.get("/v1/task/deploy/kube/ok");
-    refused.problem(503, "cluster-unavailable");
-    assert!(
-        refused.header("retry-after").parse::<u64>().is_ok(),
-        "{refused:?}"
-    );
-    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
-    let listed = api.get("/v1/list/pods");
-    assert_eq!(listed.json(200)["pods"].as_array().unwrap().len(), 1);
-    assert!(listed.header("age").parse::<u64>().is_ok(), "{listed:?}");
-    cluster.runtime.block_on(cluster.api_server.back());
-    let answer = deploy(api.request("GET", "/v1/task/deploy/kube/fail"));
-    let done = api.finished(&answer);
+    let state = deploy(api.request("GET", "/v1/task/deploy/kube/ok"));
+    assert_eq!(api.finished(&state)["state"], "succeeded");
+    let refused = |path: &str| {
+        let begun = std::time::Instant::now();
+        let answer = api.get(path);
+        answer.problem(503, "cluster-unavailable");
+        assert!(answer.header("retry-after").parse::<u64>().is_ok(), "{answer:?}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        let listed = api.get("/v1/list/pods");
+        assert!(!listed.json(200)["pods"].as_array().unwrap().is_empty());
+        assert!(listed.header("age").parse::<u64>().is_ok(), "{listed:?}");
+    };
+    let api_server = &cluster.api_server;
+    api_server.inject(Matcher::all(), Times::Always, Fault::Unavailable(Some(3)));
+    refused("/v1/task/deploy/kube/ok");
+    refused("/v1/task/deployinas/kube/ok/elsewhere/ok");
+    refused("/v1/delete/job/kube/ok");
+    api_server.heal();
+    let state = deploy(api.request("GET", "/v1/task/deploy/kube/fail"));
+    let done = api.finished(&state);
     assert_eq!((text(&done, "state"), &done["exit_code"]), ("failed", &json!(3)));
+    // Nobody listens there any more.
+    drop(cluster);
+    refused("/v1/task/deployas/kube/ok/another");
 }
 
 /// The repository `kube` beside those of every scene.
@@ -225,6 +231,7 @@ fn deleted(api: &Api, api_server: &ApiServer) {
         }
     }
     delete("DELETE", "/v1/delete/cronjob/kube/nightly");
+    delete("DELETE", "/v1/delete/service/team-k/web");
     for plural in ["cronjobs", "deployments", "services"] {
         assert_eq!(api_server.count(plural), 0, "{plural}");
     }

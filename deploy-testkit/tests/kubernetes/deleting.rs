@@ -16,9 +16,16 @@ async fn a_delete_is_for_one_incarnation() {
     let path = format!("{JOBS}/load");
     let of =
         |uid: &serde_json::Value| json!({"propagationPolicy": "Background", "preconditions": {"uid": uid}});
-    delete(&server, &path, of(&json!("another")))
-        .await
-        .is_refused(409, "Conflict");
+    let other = delete(&server, &path, of(&json!("another"))).await;
+    other.is_refused(409, "Conflict");
+    assert_eq!(other.body["details"]["kind"], "Job");
+    let message = other.body["message"].as_str().unwrap();
+    assert!(
+        message.contains("the UID in the precondition (another) does not match"),
+        "{message}"
+    );
+    let stale = json!({"preconditions": {"resourceVersion": "1"}});
+    delete(&server, &path, stale).await.is_refused(409, "Conflict");
     let deleted = delete(&server, &path, of(&created["metadata"]["uid"])).await.ok();
     assert_eq!(
         (&deleted["kind"], &deleted["status"]),
@@ -132,4 +139,19 @@ async fn a_namespace_is_terminating_until_it_is_empty() {
     clock.advance(Duration::from_secs(31));
     within(server.until("namespaces", "", "demo", |found| found.is_none())).await;
     assert_eq!((server.count("jobs"), server.count("pods")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_service_that_is_deleted_is_answered_as_it_was() {
+    let server = server().await;
+    let service = json!({"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}});
+    let created = post(&server, SERVICES, service).await.ok();
+    let deleted = delete(&server, &format!("{SERVICES}/web"), json!({})).await.ok();
+    assert_eq!(
+        (&deleted["kind"], &deleted["spec"]),
+        (&json!("Service"), &created["spec"])
+    );
+    get(&server, &format!("{SERVICES}/web"))
+        .await
+        .is_refused(404, "NotFound");
 }

@@ -246,3 +246,90 @@ async fn a_controller_that_is_held_does_nothing() {
     server.release(Controller::Kubelet);
     ended(&server, "load", "Complete").await;
 }
+
+/// What a Job's status says, as one line.
+fn step(job: &Value) -> String {
+    let status = &job["status"];
+    let counts =
+        ["active", "succeeded", "failed", "terminating"].map(|field| status[field].as_i64().unwrap_or(0));
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let conditions: Vec<&str> = conditions.map(|one| one["type"].as_str().unwrap()).collect();
+    format!("{counts:?} {}", conditions.join(","))
+}
+
+#[tokio::test]
+async fn a_job_takes_the_steps_that_a_real_one_was_seen_to_take() {
+    for (code, last) in [
+        (
+            "0",
+            [
+                "[0, 0, 0, 0] SuccessCriteriaMet",
+                "[0, 1, 0, 0] SuccessCriteriaMet,Complete",
+            ],
+        ),
+        (
+            "3",
+            ["[0, 0, 0, 0] FailureTarget", "[0, 0, 1, 0] FailureTarget,Failed"],
+        ),
+    ] {
+        let server = server().await;
+        let mut events = watch(&server, &format!("{JOBS}?watch=true")).await;
+        post(&server, JOBS, job("load", &["exit", code])).await.ok();
+        let mut steps = Vec::new();
+        while steps.last().is_none_or(|step| step != last[1]) {
+            steps.push(step(&events.next().await.unwrap()["object"]));
+        }
+        // Readiness, which this line does not show, may make a step of its own.
+        steps.dedup();
+        assert_eq!(steps, ["[0, 0, 0, 0] ", "[1, 0, 0, 0] ", last[0], last[1]]);
+    }
+}
+
+#[tokio::test]
+async fn a_suspension_is_told_while_the_pod_ends_and_again_when_it_has() {
+    let server = server().await;
+    post(&server, JOBS, job("load", &["forever"])).await.ok();
+    within(server.running_pod("demo", "load")).await;
+    let list = get(&server, JOBS).await.ok();
+    let from = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let stopped = merge(
+        &server,
+        &format!("{JOBS}/load"),
+        json!({"spec": {"suspend": true}}),
+    )
+    .await
+    .ok();
+    let mut events = watch(&server, &format!("{JOBS}?watch=true&resourceVersion={from}")).await;
+    let mut steps = Vec::new();
+    while steps.last().is_none_or(|step| step != "[0, 0, 0, 0] Suspended") {
+        let event = events.next().await.unwrap();
+        steps.push(step(&event["object"]));
+        if event["object"]["metadata"]["generation"] == stopped["metadata"]["generation"] {
+            // It keeps the time at which it was started.
+            assert!(event["object"]["status"]["startTime"].is_string());
+        }
+    }
+    assert_eq!(
+        steps[steps.len() - 2..],
+        ["[0, 0, 0, 1] Suspended", "[0, 0, 0, 0] Suspended"]
+    );
+}
+
+#[tokio::test]
+async fn the_scheduler_speaks_in_events_of_the_newer_form() {
+    let server = server().await;
+    let mut large = job("large", &["forever"]);
+    large["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"memory": "1Ti"}});
+    post(&server, JOBS, large).await.ok();
+    let is_told = |events: &[Value]| events.iter().any(|event| event["reason"] == "FailedScheduling");
+    let events = within(server.until_listed("events", "demo", is_told)).await;
+    let event = events
+        .iter()
+        .find(|event| event["reason"] == "FailedScheduling")
+        .unwrap();
+    assert!(event["message"].as_str().unwrap().contains("Insufficient memory"));
+    assert!(event["eventTime"].as_str().unwrap().ends_with('Z'));
+    for absent in ["count", "firstTimestamp", "lastTimestamp"] {
+        assert_eq!(event.get(absent), None);
+    }
+}

@@ -284,3 +284,20 @@ async fn every_call_is_in_the_log_and_can_be_counted() {
     assert_eq!(calls.on("jobs").len(), 4);
     assert_eq!(calls.iter().last().unwrap().query, "limit=1");
 }
+
+#[tokio::test]
+async fn a_field_that_a_kind_is_not_selected_by_is_refused() {
+    let server = server().await;
+    for path in [
+        "fieldSelector=spec.foo%3Db",
+        "labelSelector=a%20b",
+        "limit=1&continue=abc",
+    ] {
+        get(&server, &format!("{JOBS}?{path}"))
+            .await
+            .is_refused(400, "BadRequest");
+    }
+    get(&server, &format!("{PODS}?fieldSelector=status.phase%3DRunning"))
+        .await
+        .ok();
+}

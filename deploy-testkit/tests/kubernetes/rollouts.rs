@@ -136,3 +136,50 @@ async fn a_pod_that_is_lost_is_replaced() {
     let is_down = |found: Option<&Value>| found.unwrap()["status"]["unavailableReplicas"] == 1;
     within(server.until("deployments", "demo", "web", is_down)).await;
 }
+
+#[tokio::test]
+async fn a_new_version_is_announced_before_it_is_observed() {
+    let server = server().await;
+    post(&server, DEPLOYMENTS, deployment("web", 1, &["forever"]))
+        .await
+        .ok();
+    within(server.until("deployments", "demo", "web", |found| is_up(found, 1, 1))).await;
+    let from = server.get("deployments", "demo", "web").unwrap()["metadata"]["resourceVersion"].clone();
+    let path = format!(
+        "{DEPLOYMENTS}?watch=true&resourceVersion={}",
+        from.as_str().unwrap()
+    );
+    let mut events = crate::client::watch(&server, &path).await;
+    let image = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "registry.example/app:2"}]}}}});
+    merge(&server, &format!("{DEPLOYMENTS}/web"), image).await.ok();
+    let mut steps = Vec::new();
+    loop {
+        let found = events.next().await.unwrap()["object"].clone();
+        let status = &found["status"];
+        let count = |field: &str| status[field].as_i64().unwrap_or(0);
+        let counts = [
+            "observedGeneration",
+            "updatedReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ]
+        .map(count);
+        steps.push((counts, reason(&found, "Progressing").to_owned()));
+        if is_up(Some(&found), 2, 1) {
+            break;
+        }
+    }
+    let said = |counts: [i64; 4], reason: &str| (counts, reason.to_owned());
+    // The order that a real controller was seen to take.
+    assert_eq!(
+        steps,
+        [
+            said([1, 1, 1, 0], "NewReplicaSetAvailable"),
+            said([1, 1, 1, 0], "NewReplicaSetCreated"),
+            said([2, 0, 1, 1], "NewReplicaSetCreated"),
+            said([2, 1, 1, 1], "ReplicaSetUpdated"),
+            said([2, 1, 2, 0], "ReplicaSetUpdated"),
+            said([2, 1, 1, 0], "NewReplicaSetAvailable"),
+        ]
+    );
+}
