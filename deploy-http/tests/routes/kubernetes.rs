@@ -231,7 +231,6 @@ fn deleted(api: &Api, api_server: &ApiServer) {
         }
     }
     delete("DELETE", "/v1/delete/cronjob/kube/nightly");
-    delete("DELETE", "/v1/delete/service/team-k/web");
     for plural in ["cronjobs", "deployments", "services"] {
         assert_eq!(api_server.count(plural), 0, "{plural}");
     }
