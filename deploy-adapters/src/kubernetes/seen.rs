@@ -3,6 +3,7 @@
 //!
 //! What we write is [`Seen::note`]d, so that nothing is judged by a cache that is older than our own last write.
 
+mod beside;
 mod cache;
 mod decode;
 mod doubt;
@@ -34,13 +35,11 @@ use self::meta::Pruner;
 use self::shared::{Kept, Shared, members};
 use super::marks::Marks;
 
+pub(super) use self::beside::{SeenEvent, SeenNamespace, SeenService};
 pub(super) use self::kind::Watched;
 pub(super) use self::meta::Meta;
 pub(super) use self::pods::{Container, ContainerEnd, SeenPod};
-pub(super) use self::tops::{
-    JobCondition, JobConditionKind, Progress, SeenCronJob, SeenDeployment, SeenEvent, SeenJob, SeenNamespace,
-    SeenService,
-};
+pub(super) use self::tops::{JobCondition, JobConditionKind, SeenCronJob, SeenDeployment, SeenJob};
 
 /// The caches. Clones share them; with the last one the watches end.
 #[derive(Clone)]
