@@ -135,11 +135,6 @@ impl Seen {
         found.take(limit).cloned().collect()
     }
 
-    /// The pods that one incarnation of a job owns.
-    pub(super) fn pods_of_job(&self, uid: &Uid) -> Vec<Arc<SeenPod>> {
-        members(&self.shared.pods, &Group::Owner(Arc::from(&*uid.0)))
-    }
-
     /// The pods of what holds a name; of a job, those of its present incarnation.
     pub(super) fn pods_of(&self, slot: &Slot) -> Vec<Arc<SeenPod>> {
         self.shared.pods_of(slot)
