@@ -3,6 +3,7 @@
 //!
 //! What we write is [`Seen::note`]d, so that nothing is judged by a cache that is older than our own last write.
 
+mod beside;
 mod cache;
 mod decode;
 mod doubt;
@@ -34,13 +35,11 @@ use self::meta::Pruner;
 use self::shared::{Kept, Shared, members};
 use super::marks::Marks;
 
+pub(super) use self::beside::{SeenEvent, SeenNamespace, SeenService};
 pub(super) use self::kind::Watched;
 pub(super) use self::meta::Meta;
 pub(super) use self::pods::{Container, ContainerEnd, SeenPod};
-pub(super) use self::tops::{
-    JobCondition, JobConditionKind, Progress, SeenCronJob, SeenDeployment, SeenEvent, SeenJob, SeenNamespace,
-    SeenService,
-};
+pub(super) use self::tops::{JobCondition, JobConditionKind, SeenCronJob, SeenDeployment, SeenJob};
 
 /// The caches. Clones share them; with the last one the watches end.
 #[derive(Clone)]
@@ -134,11 +133,6 @@ impl Seen {
         let pods = self.shared.pods.read();
         let found = pods.after(namespace.map(Namespace::as_str), after);
         found.take(limit).cloned().collect()
-    }
-
-    /// The pods that one incarnation of a job owns.
-    pub(super) fn pods_of_job(&self, uid: &Uid) -> Vec<Arc<SeenPod>> {
-        members(&self.shared.pods, &Group::Owner(Arc::from(&*uid.0)))
     }
 
     /// The pods of what holds a name; of a job, those of its present incarnation.

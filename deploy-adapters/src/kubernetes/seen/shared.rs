@@ -10,12 +10,13 @@ use deploy_core::workload::{Kind, ObjectRef, Observed, Slot, SlotKind, Uid};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{SeenEvent, SeenNamespace, SeenService};
 use super::cache::{Cache, Change};
 use super::doubt::Doubts;
 use super::kind::{Group, Watched};
 use super::meta::{Meta, Pruner};
 use super::pods::SeenPod;
-use super::tops::{SeenCronJob, SeenDeployment, SeenEvent, SeenJob, SeenNamespace, SeenService};
+use super::tops::{SeenCronJob, SeenDeployment, SeenJob};
 use crate::kubernetes::state;
 
 /// How many observations a slow listener may lag behind before it misses some, as it may.

@@ -1,5 +1,4 @@
-//! The other kinds, pruned: jobs, cron jobs, deployments, services, namespaces, and the events that say why a job has
-//! no pod.
+//! What tasks become, pruned: jobs, cron jobs and deployments.
 
 use std::sync::Arc;
 
@@ -91,35 +90,12 @@ pub(in crate::kubernetes) struct Progress {
     pub updated_at: Option<Timestamp>,
 }
 
-/// One service of ours.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::kubernetes) struct SeenService {
-    pub meta: Meta,
-}
-
-/// One namespace of ours; its claim and its Pod Security are in its metadata.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::kubernetes) struct SeenNamespace {
-    pub meta: Meta,
-    pub is_terminating: bool,
-}
-
-/// That a job's pod could not be created.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::kubernetes) struct SeenEvent {
-    pub meta: Meta,
-    /// The job, by its uid.
-    pub job: Option<Arc<str>>,
-    pub message: Box<str>,
-    pub at: Option<Timestamp>,
-}
-
 /// An object of which its spec and its status are read.
 #[derive(Debug, Deserialize)]
 pub(in crate::kubernetes) struct WireTop<S, T> {
     metadata: Option<WireMeta>,
     spec: Option<S>,
-    status: Option<T>,
+    pub(super) status: Option<T>,
 }
 
 impl<S, T> Default for WireTop<S, T> {
@@ -340,112 +316,6 @@ impl Watched for SeenDeployment {
     }
 }
 
-impl Watched for SeenService {
-    type Wire = WireTop<Ignored, Ignored>;
-    const PATH: &'static str = "/api/v1/services";
-    const FIELDS: Option<&'static str> = None;
-
-    fn prune(meta: Meta, _wire: Self::Wire, _pruner: &Pruner) -> Self {
-        Self { meta }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn groups(&self) -> Vec<Group> {
-        Vec::new()
-    }
-
-    fn place(&self, _all: &Shared) -> Option<Slot> {
-        place::own(SlotKind::Deployment, &self.meta)
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(in crate::kubernetes) struct WireNamespaceStatus {
-    phase: Option<String>,
-}
-
-impl Watched for SeenNamespace {
-    type Wire = WireTop<Ignored, WireNamespaceStatus>;
-    const PATH: &'static str = "/api/v1/namespaces";
-    const FIELDS: Option<&'static str> = None;
-
-    fn prune(meta: Meta, wire: Self::Wire, _pruner: &Pruner) -> Self {
-        let phase = wire.status.and_then(|status| status.phase);
-        Self {
-            is_terminating: meta.deleted_at.is_some() || phase.as_deref() == Some("Terminating"),
-            meta,
-        }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn groups(&self) -> Vec<Group> {
-        Vec::new()
-    }
-
-    fn place(&self, _all: &Shared) -> Option<Slot> {
-        None
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::kubernetes) struct WireEvent {
-    metadata: Option<WireMeta>,
-    involved_object: Option<WireInvolved>,
-    message: Option<String>,
-    last_timestamp: Option<String>,
-    event_time: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct WireInvolved {
-    uid: Option<String>,
-}
-
-impl Wire for WireEvent {
-    fn take_meta(&mut self) -> WireMeta {
-        self.metadata.take().unwrap_or_default()
-    }
-}
-
-impl Watched for SeenEvent {
-    type Wire = WireEvent;
-    const PATH: &'static str = "/api/v1/events";
-    const FIELDS: Option<&'static str> = Some("involvedObject.kind=Job,reason=FailedCreate");
-
-    fn prune(meta: Meta, wire: WireEvent, pruner: &Pruner) -> Self {
-        Self {
-            job: wire
-                .involved_object
-                .and_then(|involved| involved.uid)
-                .map(|uid| pruner.shared(&uid)),
-            message: boxed(wire.message.as_deref()),
-            at: time(wire.last_timestamp.as_deref())
-                .or_else(|| time(wire.event_time.as_deref()))
-                .or(meta.created_at),
-            meta,
-        }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn groups(&self) -> Vec<Group> {
-        self.job.clone().map(Group::Owner).into_iter().collect()
-    }
-
-    fn place(&self, all: &Shared) -> Option<Slot> {
-        place::of_owner(all, self.job.as_deref())
-    }
-}
-
 fn task(meta: &Meta) -> Vec<Group> {
     meta.task.map(Group::Task).into_iter().collect()
 }
@@ -455,6 +325,6 @@ fn count(number: Option<i64>) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn boxed(text: Option<&str>) -> Box<str> {
+pub(super) fn boxed(text: Option<&str>) -> Box<str> {
     Box::from(text.unwrap_or_default())
 }
