@@ -302,6 +302,64 @@ mod tests {
         insta::assert_json_snapshot!("builder_job", job(config()));
     }
 
+    /// The script, in the local shell, with a builder that writes down what it was given. Tells that, and the message.
+    #[cfg(unix)]
+    fn run(password: &str) -> (String, String) {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let builder = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$@\" \"${{GIT_AUTH_HEADER:-none}}\" \"${{GIT_PASSWORD:-none}}\" > {}\nprintf '{{\\n  \
+             \"containerimage.config.digest\": \"sha256:01\",\\n  \"containerimage.digest\": \"sha256:02\",\\n  \
+             \"image.name\": \"x\"\\n}}' > {}\n",
+            at("given"),
+            at("built.json"),
+        );
+        std::fs::write(at("buildctl-daemonless.sh"), builder).unwrap();
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(at("buildctl-daemonless.sh"), executable).unwrap();
+        let script = SCRIPT
+            .replace("/tmp/built.json", &at("built.json"))
+            .replace("/dev/termination-log", &at("message"));
+        let status = std::process::Command::new("sh")
+            .args(["-c", &script, "build", "--opt=context=a b", "$(x)"])
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+            .env("GIT_USERNAME", "me")
+            .env("GIT_PASSWORD", password)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+        (read("given"), read("message"))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_script_hands_its_arguments_on_as_they_are_and_leaves_the_digest_alone() {
+        let (given, message) = run("");
+        let given: Vec<&str> = given.lines().collect();
+        assert_eq!(given[..3], ["build", "--opt=context=a b", "$(x)"]);
+        assert!(
+            given[3] == "--metadata-file" && given[5..] == ["none", "none"],
+            "{given:?}"
+        );
+        assert_eq!(message, "sha256:02\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_password_for_git_becomes_the_header_that_buildkit_sends() {
+        let (given, _) = run("p\"a s$s");
+        let given: Vec<&str> = given.lines().collect();
+        assert_eq!(
+            given[3..5],
+            ["--secret", "id=GIT_AUTH_HEADER,env=GIT_AUTH_HEADER"]
+        );
+        assert_eq!(given[7..], ["basic bWU6cCJhIHMkcw==", "none"]);
+    }
+
     #[test]
     fn without_secrets_it_has_none_and_without_a_cache_it_names_none() {
         let plain = BuilderConfig::new("builds".parse().unwrap(), "https://git.example/team");
