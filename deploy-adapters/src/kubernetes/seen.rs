@@ -58,7 +58,9 @@ impl Seen {
         tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.namespaces));
         tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.jobs));
         tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.cron_jobs));
-        tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.deployments));
+        tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| {
+            &all.deployments
+        }));
         tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.services));
         tokio::spawn(follow(Arc::clone(&shared), client.clone(), |all| &all.pods));
         tokio::spawn(follow(Arc::clone(&shared), client, |all| &all.events));

@@ -53,7 +53,10 @@ impl ClusterDriver for Driver {
 async fn keeps_it(cluster: &KubernetesCluster) {
     for namespace in ["contract", "contract-two", "contract-pods"] {
         let namespace = namespace.parse().unwrap();
-        cluster.ensure(&namespace, None).await.expect("a namespace of ours");
+        cluster
+            .ensure(&namespace, None)
+            .await
+            .expect("a namespace of ours");
     }
     keeps_the_contract(&Driver(cluster.clone())).await;
     cluster.shutdown();
@@ -69,7 +72,10 @@ async fn it_keeps_the_contract_of_every_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::disallowed_methods, reason = "a real cluster is asked for by a variable")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a real cluster is asked for by a variable"
+)]
 async fn it_keeps_the_contract_on_a_real_cluster() {
     let Some(kubeconfig) = std::env::var_os("DEPLOY_TEST_KUBECONFIG").map(PathBuf::from) else {
         return;
@@ -78,7 +84,9 @@ async fn it_keeps_the_contract_on_a_real_cluster() {
         clear(&kubeconfig).await;
         let mut config = KubernetesConfig::new(INSTANCE.parse().unwrap());
         config.kubeconfig = Some(kubeconfig.clone());
-        let cluster = KubernetesCluster::connect(config, Arc::new(SystemClock)).await.unwrap();
+        let cluster = KubernetesCluster::connect(config, Arc::new(SystemClock))
+            .await
+            .unwrap();
         cluster.synced().await;
         keeps_it(&cluster).await;
         clear(&kubeconfig).await;

@@ -40,7 +40,11 @@ async fn replacing_a_finished_job_is_two_writes() {
         let applied = bench.cluster.apply(&old).await.unwrap();
         until_ended(&bench.cluster, &old.object()).await;
         let replace = async {
-            let deleted = bench.cluster.delete(&old.object(), Some(&applied.uid)).await.unwrap();
+            let deleted = bench
+                .cluster
+                .delete(&old.object(), Some(&applied.uid))
+                .await
+                .unwrap();
             assert_eq!(deleted.len(), 1);
             bench.cluster.apply(&a_job(2, "again")).await.unwrap()
         };
@@ -123,7 +127,9 @@ async fn a_step_is_one_write_and_its_stop_one_more() {
     within_patience(async {
         let bench = Bench::new().await;
         let mut step = a_job(1, "step");
-        step.run = Some(deploy_core::names::PipelineId::from_uuid(uuid::Uuid::from_u128(7)));
+        step.run = Some(deploy_core::names::PipelineId::from_uuid(uuid::Uuid::from_u128(
+            7,
+        )));
         step.shape = Shape::Job {
             retries: 0,
             timeout_seconds: Some(60),

@@ -121,7 +121,10 @@ impl<T: Watched> Cache<T> {
     /// its way. With `force` the list counts whatever was known: a server that was set back to a backup numbers anew.
     pub(super) fn replace(&mut self, objects: Vec<T>, version: Option<u64>, force: bool) -> Vec<Change<T>> {
         let mut changes = Vec::new();
-        let listed: HashSet<Arc<str>> = objects.iter().map(|object| Arc::clone(&object.meta().uid)).collect();
+        let listed: HashSet<Arc<str>> = objects
+            .iter()
+            .map(|object| Arc::clone(&object.meta().uid))
+            .collect();
         let vanished: Vec<Arc<T>> = self
             .by_uid
             .values()
@@ -137,7 +140,8 @@ impl<T: Watched> Cache<T> {
             .collect();
         for before in vanished {
             let meta = before.meta();
-            self.gone.remember(Arc::clone(&meta.uid), version.or(meta.version));
+            self.gone
+                .remember(Arc::clone(&meta.uid), version.or(meta.version));
             self.unset(&before);
             changes.push(Change {
                 before: Some(before),

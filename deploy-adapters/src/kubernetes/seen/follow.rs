@@ -79,7 +79,11 @@ impl<T: Watched> Loop<'_, T> {
             // Once in a row is everyday life: servers are restarted, and history is thrown away.
             if self.failures == 2 {
                 let error = &trouble as &dyn std::error::Error;
-                tracing::warn!(kind = T::PATH, error, "the cluster cannot be followed; trying again");
+                tracing::warn!(
+                    kind = T::PATH,
+                    error,
+                    "the cluster cannot be followed; trying again"
+                );
             }
             let wait = self.wait(&trouble);
             if !wait.is_zero() {
@@ -221,7 +225,10 @@ impl<T: Watched> Loop<'_, T> {
     fn is_later(&self, version: &str) -> bool {
         let number = |text: &str| text.parse::<u64>().ok();
         let from = self.from.as_deref().and_then(number);
-        !version.is_empty() && from.zip(number(version)).is_none_or(|(from, version)| version > from)
+        !version.is_empty()
+            && from
+                .zip(number(version))
+                .is_none_or(|(from, version)| version > from)
     }
 
     /// How long to wait beyond the pace that is kept anyway.

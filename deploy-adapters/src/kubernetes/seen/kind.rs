@@ -10,7 +10,9 @@ use super::meta::{Meta, Pruner, WireMeta};
 use super::shared::Shared;
 
 /// A kind of which a cache is kept.
-pub(in crate::kubernetes) trait Watched: Sized + PartialEq + Send + Sync + 'static {
+pub(in crate::kubernetes) trait Watched:
+    Sized + PartialEq + Send + Sync + 'static
+{
     /// The fields that are decoded; all others are skipped by the decoder and never allocated.
     type Wire: Wire;
     /// The collection, over all namespaces.

@@ -168,8 +168,11 @@ impl Pruner {
                 .and_then(|number| u64::try_from(number).ok())
                 .unwrap_or(0),
             created_at: time(wire.creation_timestamp.as_deref()),
-            deleted_at: time(wire.deletion_timestamp.as_deref())
-                .map(|over| grace.and_then(|grace| over.checked_sub_signed(grace)).unwrap_or(over)),
+            deleted_at: time(wire.deletion_timestamp.as_deref()).map(|over| {
+                grace
+                    .and_then(|grace| over.checked_sub_signed(grace))
+                    .unwrap_or(over)
+            }),
             is_ours: self.marks.are_on(&labels),
             is_broken,
             task: marks::task(&labels),

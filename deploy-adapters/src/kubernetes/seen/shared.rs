@@ -142,10 +142,7 @@ impl Shared {
             self.pods.age(),
             self.namespaces.age(),
         ];
-        ages.into_iter()
-            .collect::<Option<Vec<_>>>()?
-            .into_iter()
-            .max()
+        ages.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Takes an object in, whoever tells of it.
@@ -168,7 +165,10 @@ impl Shared {
     ) {
         let goes_back = known.zip(version).is_some_and(|(known, version)| version < known);
         if goes_back {
-            tracing::warn!(kind = T::PATH, "the cluster went back to an earlier state; it is believed");
+            tracing::warn!(
+                kind = T::PATH,
+                "the cluster went back to an earlier state; it is believed"
+            );
         }
         let changes = kept.write().replace(objects, version, goes_back);
         let was_synced = self.is_synced();
@@ -197,7 +197,10 @@ impl Shared {
         }
         let mut places = HashSet::new();
         for change in changes {
-            let was_broken = change.before.as_ref().is_some_and(|object| object.meta().is_broken);
+            let was_broken = change
+                .before
+                .as_ref()
+                .is_some_and(|object| object.meta().is_broken);
             if let Some(object) = &change.after
                 && object.meta().is_broken
                 && !was_broken
@@ -276,7 +279,11 @@ impl Shared {
                 let deployment = self.deployments.read().get(namespace, name).cloned()?;
                 let condition = state::deployment(&deployment, &self.pods_of(place));
                 let has_service = self.services.read().get(namespace, name).is_some();
-                let kind = if has_service { Kind::Service } else { Kind::Deployment };
+                let kind = if has_service {
+                    Kind::Service
+                } else {
+                    Kind::Deployment
+                };
                 (kind, deployment.meta.clone(), condition)
             }
         };

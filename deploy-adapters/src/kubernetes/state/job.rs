@@ -83,7 +83,12 @@ impl<'a> Look<'a> {
             return None;
         }
         let (pod, end) = ends().min_by_key(by_time)?;
-        Some(self.ended(Some(pod::failure(end)), Some(end.code), end.finished_at, Some(pod)))
+        Some(self.ended(
+            Some(pod::failure(end)),
+            Some(end.code),
+            end.finished_at,
+            Some(pod),
+        ))
     }
 
     fn ended_by_its_controller(&self) -> Option<Ended> {
@@ -132,10 +137,7 @@ impl<'a> Look<'a> {
     }
 
     fn pods_that_go_on(&self) -> impl Iterator<Item = &'a SeenPod> {
-        self.pods
-            .iter()
-            .map(Arc::as_ref)
-            .filter(|pod| !pod::is_over(pod))
+        self.pods.iter().map(Arc::as_ref).filter(|pod| !pod::is_over(pod))
     }
 
     /// The pod that ended last.

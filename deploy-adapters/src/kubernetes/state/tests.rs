@@ -69,8 +69,11 @@ fn pods(objects: &[Value]) -> Vec<Arc<SeenPod>> {
 
 /// A condition in one line.
 fn shown(condition: &Condition) -> String {
-    let reason =
-        |reason: &Option<Reason>| reason.as_ref().map_or_else(String::new, |reason| format!(" {}", said(reason)));
+    let reason = |reason: &Option<Reason>| {
+        reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(" {}", said(reason)))
+    };
     let second = |time: Timestamp| (time - at(0)).num_seconds();
     match condition {
         Condition::Pending(why) => format!("pending{}", reason(why)),
@@ -82,7 +85,10 @@ fn shown(condition: &Condition) -> String {
             };
             let started = ended.started_at.map(second);
             let code = ended.exit_code;
-            format!("{end} code {code:?} from {started:?} to {}", second(ended.finished_at))
+            format!(
+                "{end} code {code:?} from {started:?} to {}",
+                second(ended.finished_at)
+            )
         }
         Condition::Stopped => "stopped".to_owned(),
         Condition::Scheduled => "scheduled".to_owned(),

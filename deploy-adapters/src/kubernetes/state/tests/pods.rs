@@ -21,7 +21,10 @@ fn crash_looping(last: Value) -> Value {
 
 #[test]
 fn a_pod_on_its_way_or_at_work_has_no_reason() {
-    check(&pending(json!([{"type": "PodScheduled", "status": "True"}])), None);
+    check(
+        &pending(json!([{"type": "PodScheduled", "status": "True"}])),
+        None,
+    );
     check(&waiting("ContainerCreating", ""), None);
     check(&waiting("PodInitializing", ""), None);
     check(&running(), None);
@@ -31,7 +34,12 @@ fn a_pod_on_its_way_or_at_work_has_no_reason() {
 #[test]
 fn an_image_that_is_not_there_is_told_in_the_kubelets_words() {
     let message = "Back-off pulling image \"nonexistent.invalid/x:1\"";
-    for reason in ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"] {
+    for reason in [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+    ] {
         let expected = format!("image-pull-failed: {reason}: {message}");
         check(&waiting(reason, message), Some(&expected));
     }
@@ -42,9 +50,15 @@ fn a_pod_that_no_node_takes_has_the_schedulers_words() {
     let message = "0/3 nodes are available: 3 Insufficient cpu.";
     let unschedulable =
         json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
-    check(&pending(unschedulable), Some(&format!("unschedulable: {message}")));
+    check(
+        &pending(unschedulable),
+        Some(&format!("unschedulable: {message}")),
+    );
     // Held back on purpose, not for want of room.
-    check(&pending(json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}])), None);
+    check(
+        &pending(json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}])),
+        None,
+    );
 }
 
 #[test]
@@ -58,12 +72,27 @@ fn a_container_that_cannot_be_made_is_refused() {
 
 #[test]
 fn an_exit_code_comes_with_the_last_lines() {
-    check(&terminated(3, "Error", ""), Some("exit-code: ended with exit code 3"));
-    check(&terminated(3, "Error", "a\nb\n"), Some("exit-code: ended with exit code 3\na\nb"));
-    check(&terminated(139, "Error", ""), Some("exit-code: ended by signal 11 (exit code 139)"));
     check(
-        &terminated(128, "StartError", "exec: \"nope\": executable file not found in $PATH"),
-        Some("exit-code: the command cannot be run (exit code 128)\nexec: \"nope\": executable file not found in $PATH"),
+        &terminated(3, "Error", ""),
+        Some("exit-code: ended with exit code 3"),
+    );
+    check(
+        &terminated(3, "Error", "a\nb\n"),
+        Some("exit-code: ended with exit code 3\na\nb"),
+    );
+    check(
+        &terminated(139, "Error", ""),
+        Some("exit-code: ended by signal 11 (exit code 139)"),
+    );
+    check(
+        &terminated(
+            128,
+            "StartError",
+            "exec: \"nope\": executable file not found in $PATH",
+        ),
+        Some(
+            "exit-code: the command cannot be run (exit code 128)\nexec: \"nope\": executable file not found in $PATH",
+        ),
     );
     check(
         &terminated(137, "OOMKilled", ""),
@@ -88,7 +117,9 @@ fn a_crash_loop_says_how_the_last_run_ended() {
     let killed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
     check(
         &crash_looping(killed),
-        Some("out-of-memory: started again 3 times: the container used more memory than its limit (exit code 137)"),
+        Some(
+            "out-of-memory: started again 3 times: the container used more memory than its limit (exit code 137)",
+        ),
     );
     check(
         &crash_looping(json!({})),
@@ -99,16 +130,28 @@ fn a_crash_loop_says_how_the_last_run_ended() {
 #[test]
 fn what_the_node_did_is_no_exit_code() {
     let evicted = with(terminated(137, "Error", ""), "/status/reason", json!("Evicted"));
-    let evicted = with(evicted, "/status/message", json!("The node was low on resource: memory."));
-    check(&evicted, Some("evicted: Evicted: The node was low on resource: memory."));
+    let evicted = with(
+        evicted,
+        "/status/message",
+        json!("The node was low on resource: memory."),
+    );
+    check(
+        &evicted,
+        Some("evicted: Evicted: The node was low on resource: memory."),
+    );
     let drained = with(
         deleted(terminated(143, "Error", ""), 3),
         "/status/conditions",
         json!([{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]),
     );
     check(&drained, Some("evicted: Evicted: Eviction API: evicting"));
-    let unwanted = pod(json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"}));
-    check(&unwanted, Some("unschedulable: OutOfcpu: Node didn't have enough resource: cpu"));
+    let unwanted = pod(
+        json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"}),
+    );
+    check(
+        &unwanted,
+        Some("unschedulable: OutOfcpu: Node didn't have enough resource: cpu"),
+    );
 }
 
 #[test]

@@ -28,7 +28,10 @@ const OVERDUE: (&str, &str) = ("False", "ProgressDeadlineExceeded");
 
 #[track_caller]
 fn check(deployment: &Value, of_it: &[Value], expected: &str) {
-    assert_eq!(shown(&state::deployment(&pruned(deployment), &pods(of_it))), expected);
+    assert_eq!(
+        shown(&state::deployment(&pruned(deployment), &pods(of_it))),
+        expected
+    );
 }
 
 fn crash_looping() -> Value {
@@ -57,7 +60,11 @@ fn it_is_ready_again_since_it_was_available_again() {
         json!(time(30)),
     );
     check(&back, &[], "ready since 30");
-    check(&with(deployment([2, 2, 2], DONE), "/status/conditions", json!([])), &[], "ready since 0");
+    check(
+        &with(deployment([2, 2, 2], DONE), "/status/conditions", json!([])),
+        &[],
+        "ready since 0",
+    );
 }
 
 #[test]
@@ -71,8 +78,16 @@ fn a_status_of_before_the_last_change_says_nothing() {
 #[test]
 fn what_holds_a_rollout_up_is_told_by_its_newest_unready_pod() {
     let image = waiting("ErrImagePull", "no such image");
-    let ready = with(running(), "/status/conditions", json!([{"type": "Ready", "status": "True"}]));
-    let older = with(terminated(1, "Error", ""), "/metadata/creationTimestamp", json!(time(0)));
+    let ready = with(
+        running(),
+        "/status/conditions",
+        json!([{"type": "Ready", "status": "True"}]),
+    );
+    let older = with(
+        terminated(1, "Error", ""),
+        "/metadata/creationTimestamp",
+        json!(time(0)),
+    );
     check(
         &deployment([3, 1, 2], UNDER_WAY),
         &[older, ready, image],
@@ -83,8 +98,16 @@ fn what_holds_a_rollout_up_is_told_by_its_newest_unready_pod() {
 #[test]
 fn a_crash_loop_is_a_broken_state_only_where_nothing_else_serves() {
     let looping = "crash-looping: started again 0 times: ended with exit code 1";
-    check(&deployment([3, 1, 2], UNDER_WAY), &[crash_looping()], &format!("updating {looping}"));
-    check(&deployment([2, 2, 0], UNDER_WAY), &[crash_looping()], &format!("degraded {looping}"));
+    check(
+        &deployment([3, 1, 2], UNDER_WAY),
+        &[crash_looping()],
+        &format!("updating {looping}"),
+    );
+    check(
+        &deployment([2, 2, 0], UNDER_WAY),
+        &[crash_looping()],
+        &format!("degraded {looping}"),
+    );
 }
 
 #[test]
@@ -101,19 +124,32 @@ fn a_rollout_that_is_overdue_has_failed_for_what_its_pods_say() {
 
 #[test]
 fn what_was_up_is_degraded_when_a_pod_says_why() {
-    check(&deployment([2, 2, 1], DONE), &[terminated(1, "Error", "")], "degraded exit-code: ended with exit code 1");
+    check(
+        &deployment([2, 2, 1], DONE),
+        &[terminated(1, "Error", "")],
+        "degraded exit-code: ended with exit code 1",
+    );
     // A new replica on its way.
-    check(&deployment([2, 2, 1], DONE), &[waiting("ContainerCreating", "")], "updating");
+    check(
+        &deployment([2, 2, 1], DONE),
+        &[waiting("ContainerCreating", "")],
+        "updating",
+    );
 }
 
 #[test]
 fn pods_that_are_refused_are_told_by_the_deployment() {
     let refused = |message: &str| {
-        let refusal = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message});
+        let refusal =
+            json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message});
         with(deployment([0, 0, 0], UNDER_WAY), "/status/conditions/1", refusal)
     };
     let quota = "pods \"web-x\" is forbidden: exceeded quota: small";
     check(&refused(quota), &[], &format!("updating quota-exceeded: {quota}"));
-    check(&refused("violates PodSecurity"), &[], "updating cluster-refused: violates PodSecurity");
+    check(
+        &refused("violates PodSecurity"),
+        &[],
+        "updating cluster-refused: violates PodSecurity",
+    );
     check(&refused(""), &[], "updating cluster-refused: FailedCreate");
 }
