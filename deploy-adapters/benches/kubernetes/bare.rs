@@ -147,6 +147,7 @@ fn ended_job(pod: &Pod) -> Option<&str> {
 /// As the adapter makes it of the manifest of [`crate::ours`].
 fn job(name: &str) -> Job {
     let labels = json!({
+        "app": name,
         "app.kubernetes.io/managed-by": "deploy-api",
         "deploy-api/instance": INSTANCE,
         "deploy-api/kind": "job",
