@@ -48,8 +48,12 @@ fn main() {
         fans(&ours, &mut bare).await;
         ours.close().await;
     });
-    runtime.block_on(pods::lists());
-    runtime.block_on(memory::compare());
+    runtime.block_on(async {
+        let server = server().await;
+        pods::fill(&server);
+        pods::lists(&server).await;
+        memory::compare(&server).await;
+    });
 }
 
 /// As the server's own.
@@ -88,15 +92,22 @@ async fn deploys(ours: &Ours, bare: &mut Bare) {
 /// Steps one after the other, from the request to the end of the last.
 async fn chains(ours: &Ours, bare: &mut Bare) {
     let mut measured = SideBySide::default();
+    let mut commits = 0;
     for round in 0..=rounds(ROUNDS) {
+        let before = ours.commits();
         let (time, state) = ours.run(CHAIN, |step| step.saturating_sub(1)..step).await;
         assert_eq!(state, RunState::Succeeded);
+        commits = ours.commits() - before;
         let plain = bare.chain(CHAIN).await;
         if round > 0 {
             measured.push(time, plain);
         }
     }
     println!("a chain of {CHAIN} steps against creates at each end: {measured}");
+    println!(
+        "commits a step of the last chain: {:.1}",
+        commits as f64 / CHAIN as f64
+    );
 }
 
 /// One step, then many at once, then one.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use deploy_adapters::kubernetes::{KubernetesCluster, KubernetesConfig};
 use deploy_adapters::system::SystemClock;
 use deploy_core::ports::Inventory as _;
+use deploy_testkit::kubernetes::ApiServer;
 use deploy_testkit::measure::rounds;
 use futures::stream::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -20,7 +21,7 @@ use tokio::runtime::Builder;
 
 use crate::bare::{client, selector};
 use crate::ours::INSTANCE;
-use crate::pods::{PODS, fill, size};
+use crate::pods::{PODS, size};
 
 const ROUNDS: usize = 3;
 const KEEP: &str = "keep";
@@ -63,9 +64,8 @@ impl Measured {
 }
 
 /// Starts the processes in turn.
-pub(crate) async fn compare() {
-    let (server, folder) = (crate::server().await, tempfile::tempdir().unwrap());
-    fill(&server);
+pub(crate) async fn compare(server: &ApiServer) {
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kubeconfig");
     fs::write(&file, server.kubeconfig()).unwrap();
     let (mut ours, mut whole) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ pub(crate) async fn compare() {
     println!(
         "memory of {PODS} pods of {} bytes, ours against a reflector: {:.3} ({:.3} to {:.3} in {} rounds; {:.1} MB \
          against {:.1} MB)",
-        size(&server),
+        size(server),
         median(&mut ratios.clone()),
         ratios[0],
         ratios[ratios.len() - 1],

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use deploy_adapters::kubernetes::{KubernetesCluster, KubernetesConfig};
 use deploy_adapters::storage::SqlStore;
 use deploy_adapters::system::{SystemClock, SystemIds};
@@ -13,6 +15,7 @@ use deploy_core::deployer::{DeployConfiguration, RunConfiguration};
 use deploy_core::engine::EngineError;
 use deploy_core::names::{Namespace, PipelineId, TaskId};
 use deploy_core::pipeline::RunState;
+use deploy_core::ports::{Change, Generation, Journal, JournalError, Recovery};
 use deploy_testkit::contract::source_repository::Publisher as _;
 use deploy_testkit::fixture::tree::file;
 use deploy_testkit::kubernetes::ApiServer;
@@ -35,7 +38,7 @@ pub(crate) struct Ours {
     pub(crate) server: ApiServer,
     deployer: Deployer,
     cluster: KubernetesCluster,
-    store: SqlStore,
+    journal: Arc<Counting>,
     stop: oneshot::Sender<()>,
     engine: JoinHandle<Result<(), EngineError>>,
     _folder: TempDir,
@@ -51,14 +54,18 @@ impl Ours {
         source.publish(&repository, &branch, &[file("step/manifest.json", manifest)]);
         let url = format!("sqlite:{}", folder.path().join("record.sqlite").display());
         let store = SqlStore::open(&url).await.unwrap();
-        let (on_cluster, on_store) = (Arc::new(cluster.clone()), Arc::new(store.clone()));
+        let journal = Arc::new(Counting {
+            store: store.clone(),
+            commits: AtomicUsize::new(0),
+        });
+        let (on_cluster, on_store) = (Arc::new(cluster.clone()), Arc::new(store));
         let (deployer, engine) = Deployer::builder()
             .cluster(on_cluster.clone())
             .namespaces(on_cluster.clone())
             .inventory(on_cluster.clone())
             .logs(on_cluster)
             .source(Arc::new(source))
-            .journal(on_store.clone())
+            .journal(journal.clone())
             .tasks(on_store.clone())
             .runs(on_store.clone())
             .works(on_store)
@@ -76,7 +83,7 @@ impl Ours {
             server,
             deployer,
             cluster,
-            store,
+            journal,
             stop,
             engine,
             _folder: folder,
@@ -87,7 +94,12 @@ impl Ours {
         self.stop.send(()).unwrap();
         self.engine.await.unwrap().unwrap();
         self.cluster.shutdown();
-        self.store.close().await;
+        self.journal.store.close().await;
+    }
+
+    /// How often the record was written so far.
+    pub(crate) fn commits(&self) -> usize {
+        self.journal.commits.load(Ordering::Relaxed)
     }
 
     /// Deploys a job that ends at once; the time until it is answered. Returns when it has ended.
@@ -149,6 +161,28 @@ impl Ours {
             }
             changes.changed().await;
         }
+    }
+}
+
+/// The record, and how often it is written.
+struct Counting {
+    store: SqlStore,
+    commits: AtomicUsize,
+}
+
+#[async_trait]
+impl Journal for Counting {
+    async fn lead(&self) -> Result<Generation, JournalError> {
+        self.store.lead().await
+    }
+
+    async fn commit(&self, changes: &[Change], generation: Generation) -> Result<(), JournalError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.store.commit(changes, generation).await
+    }
+
+    async fn recover(&self) -> Result<Recovery, JournalError> {
+        self.store.recover().await
     }
 }
 
