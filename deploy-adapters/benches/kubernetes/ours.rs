@@ -1,8 +1,7 @@
 //! Everything of ours from the use cases down: the engine, the record in SQLite, the Kubernetes adapter.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -56,7 +55,7 @@ impl Ours {
         let store = SqlStore::open(&url).await.unwrap();
         let journal = Arc::new(Counting {
             store: store.clone(),
-            commits: AtomicUsize::new(0),
+            commits: Mutex::default(),
         });
         let (on_cluster, on_store) = (Arc::new(cluster.clone()), Arc::new(store));
         let (deployer, engine) = Deployer::builder()
@@ -97,9 +96,9 @@ impl Ours {
         self.journal.store.close().await;
     }
 
-    /// How often the record was written so far.
-    pub(crate) fn commits(&self) -> usize {
-        self.journal.commits.load(Ordering::Relaxed)
+    /// How long each write of the record took, since this was last asked.
+    pub(crate) fn commits(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.journal.commits.lock().unwrap())
     }
 
     /// Deploys a job that ends at once; the time until it is answered. Returns when it has ended.
@@ -164,10 +163,10 @@ impl Ours {
     }
 }
 
-/// The record, and how often it is written.
+/// The record, and how often it is written and how long that takes.
 struct Counting {
     store: SqlStore,
-    commits: AtomicUsize,
+    commits: Mutex<Vec<Duration>>,
 }
 
 #[async_trait]
@@ -177,8 +176,10 @@ impl Journal for Counting {
     }
 
     async fn commit(&self, changes: &[Change], generation: Generation) -> Result<(), JournalError> {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.store.commit(changes, generation).await
+        let begun = Instant::now();
+        let outcome = self.store.commit(changes, generation).await;
+        self.commits.lock().unwrap().push(begun.elapsed());
+        outcome
     }
 
     async fn recover(&self) -> Result<Recovery, JournalError> {
