@@ -283,7 +283,7 @@ impl ApiServer {
         name(&pods).unwrap_or_default()
     }
 
-    /// Ends a pod's containers with this code; `false` = there is no such pod.
+    /// Ends a pod's containers with this code; nothing happens to those that do not run. `false` = there is no such pod.
     pub fn terminate(&self, namespace: &str, pod: &str, code: i32) -> bool {
         let reason = if code == 0 { "Completed" } else { "Error" };
         self.on_pod(namespace, pod, |state, uid| {

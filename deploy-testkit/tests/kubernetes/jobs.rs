@@ -149,6 +149,11 @@ async fn a_pod_ends_as_a_test_says() {
         assert_eq!(holds(&pod, "DisruptionTarget"), name == "evicted");
     }
     assert!(!server.terminate("demo", "nothing", 0));
+    // An end that has come is the end.
+    let pod = &server.pods_of("demo", "code")[0];
+    let before = server.get("pods", "demo", pod);
+    assert!(server.terminate("demo", pod, 4));
+    assert_eq!(server.get("pods", "demo", pod), before);
 }
 
 #[tokio::test]

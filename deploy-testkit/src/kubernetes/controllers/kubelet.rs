@@ -146,9 +146,12 @@ pub(super) fn end_by_itself(state: &mut State, uid: &str, of_restarts: i64, code
     }
 }
 
-/// Ends the containers of a pod, whatever they do; its phase follows.
+/// Ends the containers of a pod, whatever they do; its phase follows. An end that has come is the end.
 pub(in super::super) fn end(state: &mut State, uid: &str, code: i64, reason: &str) {
     let Some(key) = key_of(state, uid) else { return };
+    if !state.get(&key).is_some_and(|pod| is_running(pod)) {
+        return;
+    }
     let now = state.stamp();
     let written = logs::end(state, &key);
     state.modify(&key, |pod| {
