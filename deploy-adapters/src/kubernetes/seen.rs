@@ -38,7 +38,7 @@ pub(super) use self::kind::Watched;
 pub(super) use self::meta::Meta;
 pub(super) use self::pods::{Container, ContainerEnd, SeenPod};
 pub(super) use self::tops::{
-    JobCondition, JobConditionKind, Progress, SeenCronJob, SeenDeployment, SeenEvent, SeenJob, SeenNamespace,
+    JobCondition, JobConditionKind, SeenCronJob, SeenDeployment, SeenEvent, SeenJob, SeenNamespace,
     SeenService,
 };
 
@@ -134,11 +134,6 @@ impl Seen {
         let pods = self.shared.pods.read();
         let found = pods.after(namespace.map(Namespace::as_str), after);
         found.take(limit).cloned().collect()
-    }
-
-    /// The pods that one incarnation of a job owns.
-    pub(super) fn pods_of_job(&self, uid: &Uid) -> Vec<Arc<SeenPod>> {
-        members(&self.shared.pods, &Group::Owner(Arc::from(&*uid.0)))
     }
 
     /// The pods of what holds a name; of a job, those of its present incarnation.
