@@ -1,9 +1,11 @@
 //! Finds helm, lints and renders. A helm that was asked for and does not run is a failure, never a test passed over.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -52,8 +54,23 @@ pub(crate) fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// What `helm template` makes of a values file and more values: its objects, or what it said.
-pub(crate) fn render(helm: &Path, values: &Path, set: &[&str]) -> Result<Vec<Value>, String> {
+/// What was rendered: objects, or what helm said.
+type Rendering = Result<Vec<Value>, String>;
+
+/// What `helm template` makes of a values file and more values. The same is rendered once, however many tests look at it.
+pub(crate) fn render(helm: &Path, values: &Path, set: &[&str]) -> Rendering {
+    static DONE: Mutex<BTreeMap<String, Rendering>> = Mutex::new(BTreeMap::new());
+    let text = fs::read_to_string(values).unwrap();
+    let key = format!("{} {text} {set:?}", helm.display());
+    if let Some(done) = DONE.lock().unwrap().get(&key) {
+        return done.clone();
+    }
+    let rendering = template(helm, values, set);
+    DONE.lock().unwrap().insert(key, rendering.clone());
+    rendering
+}
+
+fn template(helm: &Path, values: &Path, set: &[&str]) -> Rendering {
     let mut command = Command::new(helm);
     command.args(["template", RELEASE]).arg(chart());
     command.args(["--namespace", NAMESPACE, "--values"]).arg(values);
