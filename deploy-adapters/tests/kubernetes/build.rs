@@ -194,10 +194,10 @@ async fn a_build_outlives_broken_watches_and_an_api_that_is_away() {
         let pod = server.running_pod(BUILDS, &name).await;
         server.close_watches("jobs");
         server.expire_watches("jobs");
-        server.away();
+        server.away().await;
         works.end(&name, 0, &digest('a')).await;
         assert!(server.get("pods", BUILDS, &pod).is_some());
-        server.back();
+        server.back().await;
         assert_eq!(asked.await.unwrap().unwrap(), format!("{HERE}@{}", digest('a')));
     })
     .await;

@@ -65,9 +65,9 @@ async fn a_pod_that_cannot_start_says_why() {
         let message = said(&bench, &greedy, ReasonCode::Unschedulable).await;
         assert!(message.contains("Insufficient cpu"), "{message}");
         bench.namespace("full").await;
-        bench
-            .server
-            .configure(|settings| drop(settings.pods.insert("full".to_owned(), 0)));
+        bench.server.configure(|settings| {
+            settings.pods.insert("full".to_owned(), 0);
+        });
         let mut refused = a_job(3, "refused");
         refused.namespace = "full".parse().unwrap();
         let message = said(&bench, &refused, ReasonCode::QuotaExceeded).await;

@@ -14,14 +14,18 @@ use crate::server::Server;
 /// A stand-in, which acts while the test waits for curl.
 struct Cluster {
     api_server: ApiServer,
-    runtime: tokio::runtime::Runtime,
+    /// What it runs on, as long as it lives.
+    _runtime: tokio::runtime::Runtime,
 }
 
 impl Cluster {
     fn start() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let api_server = runtime.block_on(ApiServer::start()).unwrap();
-        Self { api_server, runtime }
+        Self {
+            api_server,
+            _runtime: runtime,
+        }
     }
 
     fn server(&self, scene: &Scene, flags: &[&str]) -> Api {

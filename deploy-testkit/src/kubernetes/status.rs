@@ -10,7 +10,8 @@ pub(super) struct Refusal {
     pub(super) code: u16,
     reason: &'static str,
     message: String,
-    details: Value,
+    /// On the heap: refusals are passed on often, and rarely made.
+    details: Box<Value>,
     /// Seconds, for the header Retry-After.
     pub(super) retry_after: Option<u64>,
 }
@@ -21,7 +22,7 @@ impl Refusal {
             code,
             reason,
             message: message.into(),
-            details: Value::Null,
+            details: Box::default(),
             retry_after: None,
         }
     }
@@ -94,7 +95,7 @@ impl Refusal {
         let message = format!("{} {name:?} is invalid: {field}: {what}", qualified_kind(kind));
         let mut refusal = Self::new(422, "Invalid", message);
         let causes = json!([{"reason": reason, "message": what, "field": field}]);
-        refusal.details = json!({"name": name, "kind": kind.kind, "causes": causes});
+        refusal.details = Box::new(json!({"name": name, "kind": kind.kind, "causes": causes}));
         if !kind.group.is_empty() {
             refusal.details["group"] = json!(kind.group);
         }
@@ -141,14 +142,14 @@ impl Refusal {
             body["reason"] = json!(self.reason);
         }
         if !self.details.is_null() {
-            body["details"] = self.details.clone();
+            body["details"] = (*self.details).clone();
         }
         body["code"] = json!(self.code);
         body
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {
-        self.details = json!({"name": name, "kind": kind.plural});
+        self.details = Box::new(json!({"name": name, "kind": kind.plural}));
         if !kind.group.is_empty() {
             self.details["group"] = json!(kind.group);
         }
