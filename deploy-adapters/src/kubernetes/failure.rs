@@ -103,6 +103,8 @@ impl Failure {
             // Taken back before anything was stored: the server's own word, before admission or by it.
             503 if is_own_word => Self::not_done(wait, message),
             500 if message.contains("failed calling webhook") => Self::not_done(wait, message),
+            // A field that the cluster's version of the kind has not. It is the client's doing, though its code is not.
+            500 if is_own_word && message.contains("field not declared in schema") => Self::Refused(message),
             408 | 410 | 500.. if access == Access::Read => Self::not_done(wait, message),
             408 | 500.. => Self::Unknown(message.into()),
             _ => Self::Refused(message),
@@ -218,6 +220,7 @@ mod tests {
         let absent =
             r#"{"kind":"Status","reason":"NotFound","message":"words","details":{"name":"x","kind":"jobs"}}"#;
         let webhook = r#"{"kind":"Status","reason":"InternalError","message":"Internal error occurred: failed calling webhook \"w\""}"#;
+        let field = r#"{"kind":"Status","message":".timeouts: field not declared in schema"}"#;
         let wait = r#"{"kind":"Status","reason":"TooManyRequests","details":{"retryAfterSeconds":7}}"#;
         // Status, header, body, as a read, as a write.
         let table = [
@@ -258,6 +261,13 @@ mod tests {
             (429, None, String::new(), "not done", "not done"),
             (500, None, own("InternalError"), "not done", "unknown"),
             (500, None, webhook.to_owned(), "not done", "not done"),
+            (
+                500,
+                None,
+                field.to_owned(),
+                "refused: .timeouts: field not declared in schema",
+                "refused: .timeouts: field not declared in schema",
+            ),
             (502, None, "<html>".to_owned(), "not done", "unknown"),
             (
                 503,

@@ -116,8 +116,9 @@ default
 {{- if and .Values.exposure.auth (not .Values.exposure.gateway) -}}
 {{- fail "exposure.auth: there is nothing to enforce it at without exposure.gateway" -}}
 {{- end -}}
-{{- if and (or .Values.build.image .Values.build.pushSecret) (not .Values.build.namespace) -}}
-{{- fail "build: image and pushSecret have no effect without build.namespace" -}}
+{{- $builder := omit .Values.build "namespace" | values | join "" -}}
+{{- if and $builder (not .Values.build.namespace) -}}
+{{- fail "build: nothing of it has an effect without build.namespace" -}}
 {{- end -}}
 {{- if and .Values.build.namespace (not (regexMatch "^https?://" $git.baseUrl)) -}}
 {{- fail "build.namespace: the builder fetches the code itself, over http(s), so git.baseUrl has to be https://" -}}

@@ -13,7 +13,7 @@ use crate::config::{ClusterKind, Config, Exposure, GitBase, Kubernetes, Stop, Su
 /// The cluster that was asked for.
 pub(super) enum AnyCluster {
     Local(LocalCluster),
-    Kubernetes(KubernetesCluster),
+    Kubernetes(Box<KubernetesCluster>),
 }
 
 /// A cluster as the core sees it.
@@ -48,7 +48,7 @@ impl AnyCluster {
             ClusterKind::Kubernetes => {
                 KubernetesCluster::connect(kubernetes(&config.cluster.kubernetes), clock)
                     .await
-                    .map(Self::Kubernetes)
+                    .map(|cluster| Self::Kubernetes(Box::new(cluster)))
                     .map_err(|error| wrong("--cluster kubernetes", &error))
             }
         }
@@ -57,7 +57,7 @@ impl AnyCluster {
     pub(super) fn ports(&self) -> OnCluster {
         match self {
             Self::Local(cluster) => OnCluster::of(cluster),
-            Self::Kubernetes(cluster) => OnCluster::of(cluster),
+            Self::Kubernetes(cluster) => OnCluster::of(&**cluster),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -61,10 +61,10 @@ async fn run(api: Arc<ApiServer>) {
             goes_on
         });
         for (uid, pod) in runs {
-            if !processes.0.contains_key(&uid) {
-                let group = begin(&api, &folder, pod);
-                processes.0.insert(uid, group);
-            }
+            processes
+                .0
+                .entry(uid)
+                .or_insert_with(|| begin(&api, &folder, pod));
         }
     }
 }
@@ -115,7 +115,7 @@ fn probe(api: &ApiServer, [namespace, pod]: &[String; 2], port: u16) {
     api.set_ready(namespace, pod, true);
 }
 
-fn wait(api: &ApiServer, mut child: Child, [namespace, pod]: &[String; 2], written: &PathBuf) {
+fn wait(api: &ApiServer, mut child: Child, [namespace, pod]: &[String; 2], written: &Path) {
     let status = child.wait().unwrap();
     api.write_log(namespace, pod, &lines(written));
     // Of one that was ended by a signal, or whose pod is gone already, nobody asks.

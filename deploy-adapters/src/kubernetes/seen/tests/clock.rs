@@ -11,9 +11,12 @@ use tokio::sync::{oneshot, watch};
 /// What is shorter passes at once.
 const SHORT: Duration = Duration::from_secs(10);
 
+/// For how long somebody sleeps, and what wakes them.
+type Sleeper = (Duration, oneshot::Sender<()>);
+
 #[derive(Clone, Default)]
 pub(super) struct HastyClock {
-    asleep: Arc<Mutex<Vec<(Duration, oneshot::Sender<()>)>>>,
+    asleep: Arc<Mutex<Vec<Sleeper>>>,
     slept: Arc<watch::Sender<Vec<Duration>>>,
 }
 
