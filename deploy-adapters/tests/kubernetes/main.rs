@@ -12,6 +12,7 @@ mod build;
 mod contract;
 mod counts;
 mod faults;
+mod kills;
 mod ownership;
 mod states;
 mod support;

@@ -71,6 +71,9 @@ pub async fn keeps_the_contract(driver: &dyn ClusterDriver) {
     lists::a_namespace_belongs_to_the_repository_that_claimed_it(driver).await;
 }
 
+/// Has a shell in it, for clusters that run images.
+const IMAGE: &str = "docker.io/library/busybox:1.37";
+
 /// A job's workload, for the contract and for tests that want one.
 #[must_use]
 pub fn job(task: u128, name: &str, command: Vec<String>) -> Workload {
@@ -98,7 +101,7 @@ pub fn workload(task: u128, name: &str, command: Vec<String>, shape: Shape) -> W
         name: name.parse().expect("the contract's names are labels"),
         labels: Labels::default(),
         container: Container {
-            image: Image::Pulled("registry.example/contract:1".to_owned()),
+            image: Image::Pulled(IMAGE.to_owned()),
             pull_policy: None,
             command: Some(command),
             env: Vec::new(),
