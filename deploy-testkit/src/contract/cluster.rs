@@ -21,7 +21,7 @@ use deploy_core::manifest::{Image, Labels, Resources};
 use deploy_core::names::{Identity, Namespace, TaskId};
 use deploy_core::ports::{Cluster, ClusterError, Freshness, Inventory, Logs, Namespaces};
 use deploy_core::workload::{
-    Applied, Condition, Container, Ended, Kind, ObjectRef, Observed, Shape, Uid, Workload,
+    Applied, Condition, Container, Ended, Kind, ObjectRef, Observed, Pod, Shape, Uid, Workload,
 };
 use futures::stream::{BoxStream, StreamExt};
 use uuid::Uuid;
@@ -136,6 +136,24 @@ pub async fn until_ended(cluster: &dyn Cluster, object: &ObjectRef) -> Ended {
     match until(cluster, object, is_over).await.condition {
         Condition::Ended(ended) => ended,
         other => panic!("not an end: {other:?}"),
+    }
+}
+
+/// A task's pods once they are as wanted: a cluster may tell of an object before it tells of its pods. In between it is
+/// asked, so that it has its turn.
+async fn pods_when(
+    driver: &dyn ClusterDriver,
+    task: TaskId,
+    object: &ObjectRef,
+    is_wanted: impl Fn(&[Pod]) -> bool,
+) -> Vec<Pod> {
+    let (cluster, inventory) = (driver.cluster(), driver.inventory());
+    loop {
+        let pods = inventory.pods_of(task).await.expect("the cluster answers");
+        if is_wanted(&pods) {
+            return pods;
+        }
+        look(&*cluster, object).await;
     }
 }
 

@@ -115,7 +115,7 @@ async fn request(
 ) -> Option<Response<Incoming>> {
     let url = server.url();
     let address = url.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let bytes = if body.is_null() {

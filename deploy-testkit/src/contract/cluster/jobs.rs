@@ -4,8 +4,8 @@ use deploy_core::workload::{Condition, Kind, ReasonCode, Uid};
 use futures::stream::StreamExt;
 
 use super::{
-    Behaviour, ClusterDriver, apply, delete, is_stopped, job, look, namespace, refuses_the_other_task, seen,
-    until, until_ended,
+    Behaviour, ClusterDriver, apply, delete, is_stopped, job, look, namespace, pods_when,
+    refuses_the_other_task, seen, until, until_ended,
 };
 
 pub(super) async fn a_job_runs_and_its_end_stays_to_be_seen(driver: &dyn ClusterDriver) {
@@ -166,6 +166,5 @@ pub(super) async fn a_delete_ends_what_runs(driver: &dyn ClusterDriver) {
     .await;
     let deleted = delete(&*cluster, &wanted.object(), None).await;
     assert_eq!(deleted, [(Kind::Job, Some(applied.uid))]);
-    let pods = driver.inventory().pods_of(wanted.task).await;
-    assert_eq!(pods.expect("the cluster answers"), []);
+    pods_when(driver, wanted.task, &wanted.object(), <[_]>::is_empty).await;
 }

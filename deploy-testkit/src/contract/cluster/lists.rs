@@ -4,7 +4,7 @@ use deploy_core::names::{RepositoryName, TaskId};
 use deploy_core::ports::{LogsError, NamespaceError};
 use uuid::Uuid;
 
-use super::{Behaviour, ClusterDriver, apply, job, namespace, until_ended};
+use super::{Behaviour, ClusterDriver, apply, job, namespace, pods_when, until_ended};
 
 pub(super) async fn pods_and_logs_are_the_tasks_own(driver: &dyn ClusterDriver) {
     let cluster = driver.cluster();
@@ -15,8 +15,7 @@ pub(super) async fn pods_and_logs_are_the_tasks_own(driver: &dyn ClusterDriver) 
     driver.play(&wanted.object(), Behaviour::Ends(0)).await;
     until_ended(&*cluster, &wanted.object()).await;
 
-    let pods = inventory.pods_of(wanted.task).await.expect("the cluster answers");
-    assert_eq!(pods.len(), 1);
+    let pods = pods_when(driver, wanted.task, &wanted.object(), |pods| pods.len() == 1).await;
     assert_eq!(
         (pods[0].phase.as_str(), pods[0].task_id),
         ("Succeeded", Some(wanted.task))

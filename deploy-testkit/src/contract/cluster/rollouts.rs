@@ -5,7 +5,9 @@ use deploy_core::names::TaskId;
 use deploy_core::workload::{Kind, Pod, Shape};
 use uuid::Uuid;
 
-use super::{Behaviour, ClusterDriver, apply, delete, is_ready, is_stopped, look, seen, until, workload};
+use super::{
+    Behaviour, ClusterDriver, apply, delete, is_ready, is_stopped, look, pods_when, seen, until, workload,
+};
 
 pub(super) async fn a_deployment_is_updated_in_place(driver: &dyn ClusterDriver) {
     let cluster = driver.cluster();
@@ -32,9 +34,8 @@ pub(super) async fn a_deployment_is_updated_in_place(driver: &dyn ClusterDriver)
     })
     .await;
     assert_eq!(observed.task, Some(second.task));
-    let pods = driver.inventory().pods_of(second.task).await;
     // Those of the version before are listed until they have ended.
-    assert!(pods.expect("the cluster answers").len() >= 2);
+    pods_when(driver, second.task, &object, |pods| pods.len() >= 2).await;
     delete(&*cluster, &object, Some(&created.uid)).await;
 }
 
@@ -46,11 +47,7 @@ pub(super) async fn an_unchanged_deploy_changes_hands_and_nothing_else(driver: &
     let created = apply(&*cluster, &first).await;
     driver.play(&object, Behaviour::GoesOn).await;
     let ready = until(&*cluster, &object, is_ready).await;
-    let pods = driver
-        .inventory()
-        .pods_of(first.task)
-        .await
-        .expect("the cluster answers");
+    let pods = pods_when(driver, first.task, &object, |pods| pods.len() == 1).await;
 
     let mut second = first.clone();
     second.task = TaskId::from_uuid(Uuid::from_u128(212));
