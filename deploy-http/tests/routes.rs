@@ -36,6 +36,8 @@ mod kubernetes;
 mod listeners;
 #[path = "routes/lists.rs"]
 mod lists;
+#[path = "routes/live.rs"]
+mod live;
 #[path = "routes/pipelines.rs"]
 mod pipelines;
 #[path = "routes/policy.rs"]
