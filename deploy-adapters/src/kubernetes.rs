@@ -1,5 +1,5 @@
-//! Kubernetes behind the core's ports. [`objects`] turns a workload into objects (pure), [`seen`] keeps what the cluster
-//! told us, [`state`] reads states out of it (pure), [`cluster`] writes, [`build`] makes images. `kube::Error` ends in this folder.
+//! Kubernetes behind the core's ports: `objects` turns a workload into objects (pure), `seen` keeps what the cluster told
+//! us, `state` reads states out of it (pure), `cluster` writes, `build` makes images. `kube::Error` ends in this folder.
 
 mod build;
 mod call;

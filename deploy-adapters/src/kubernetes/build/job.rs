@@ -1,7 +1,7 @@
 //! The builder Job: rootless BuildKit without a daemon, on the code at one commit. Pure, and typed like a task's objects.
 //!
 //! It is the one exception from the hardening of pods, by what rootless BuildKit needs
-//! (https://github.com/moby/buildkit/blob/master/docs/rootless.md): seccomp and AppArmor unconfined, to make a user
+//! (<https://github.com/moby/buildkit/blob/master/docs/rootless.md>): seccomp and AppArmor unconfined, to make a user
 //! namespace and mount in it; privilege escalation and the default capabilities, for the setuid `newuidmap` that maps it; and
 //! no process sandbox, which would need a privileged pod. It has no privilege, no host namespace, no host path, no
 //! service-account token, and runs as user 1000.

@@ -1,7 +1,7 @@
 //! The pod of every kind: one container, hardened. What is not set here no pod of ours has: no host namespace, no volume,
 //! no service account, no added capability, no second container.
 //! The fields are those of Pod Security's "restricted", but for non-root, which many images cannot do and is asked for
-//! by the installation or the namespace (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
+//! by the installation or the namespace (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `published` as a Gateway API HTTPRoute (https://gateway-api.sigs.k8s.io/reference/spec/, the standard channel from
+//! `published` as a Gateway API HTTPRoute (<https://gateway-api.sigs.k8s.io/reference/spec/>, the standard channel from
 //! version 1.2 on, which has `timeouts`). The few fields that we set are written out here; the API's types are in no
 //! dependency.
 //!
