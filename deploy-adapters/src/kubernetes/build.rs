@@ -201,7 +201,13 @@ impl KubernetesImageBuilder {
             return Ok(Begun::Again);
         };
         let labels = found.metadata.labels.as_ref();
-        if labels != Some(&self.marks.of_build(name)) {
+        let carries = |(key, value): (&String, &String)| {
+            labels
+                .and_then(|labels| labels.get(key))
+                .is_some_and(|found| found == value)
+        };
+        // Others may have added theirs.
+        if !self.marks.of_build(name).iter().all(carries) {
             return Err(refused(
                 "a Job of the builder's name exists that was not created here",
             ));

@@ -187,7 +187,7 @@ async fn a_run_between_two_steps() {
             .until_step(run, "then", |task| task.status.intent.is_some())
             .await;
         stage.dies(run).await;
-        assert!(server.struck(refused) <= 2);
+        assert!(server.struck(refused) >= 1, "nothing was held back");
     })
     .await;
 }

@@ -173,6 +173,39 @@ async fn two_installations_never_touch_each_others_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_took_our_labels_off_is_theirs_whatever_its_uid() {
+    within_patience(async {
+        let bench = Bench::new().await;
+        let kept = a_job(1, "kept");
+        let applied = bench.cluster.apply(&kept).await.unwrap();
+        until_ended(&bench.cluster, &kept.object()).await;
+        assert!(bench.server.edit("jobs", "contract", "kept", |job| {
+            job["metadata"]["labels"] = json!({"keep": "me"});
+        }));
+        // The caches hear of it by an event that changes no state of ours.
+        while bench
+            .cluster
+            .observe(&kept.object(), Freshness::Cached)
+            .await
+            .unwrap()
+            .is_some()
+        {
+            tokio::task::yield_now().await;
+        }
+        let mark = bench.server.mark();
+        let deleted = bench
+            .cluster
+            .delete(&kept.object(), Some(&applied.uid))
+            .await
+            .unwrap();
+        assert_eq!(deleted, []);
+        assert_eq!(bench.server.calls_since(mark).writes(), 0);
+        assert!(bench.server.get("jobs", "contract", "kept").is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn objects_that_were_edited_into_garbage_are_reported_and_hurt_no_other() {
     within_patience(async {
         let bench = Bench::new().await;

@@ -63,15 +63,47 @@ async fn carry_out(ports: &Ports, mut task: Task, intent: &Intent) -> Outcome {
             .delete(&object, Some(uid))
             .await
             .map_or_else(failed, |_| Outcome::Cleared),
-        Intent::Stop if task.kind() == Kind::Job => cluster
-            .stop(&task.workload)
-            .await
-            .map_or_else(failed, Outcome::StopAccepted),
+        Intent::Stop if task.kind() == Kind::Job => match cluster.stop(&task.workload).await {
+            Ok(applied) => Outcome::StopAccepted(applied),
+            Err(error) => not_stopped(ports, &task, error).await,
+        },
         Intent::Stop if uid.is_none() => look_for_rollout(ports, &object, task.id()).await,
-        Intent::Stop | Intent::Delete | Intent::Expire => cluster
-            .delete(&object, uid)
+        Intent::Stop | Intent::Delete | Intent::Expire => match cluster.delete(&object, uid).await {
+            Ok(removed) => Outcome::Removed(removed),
+            Err(ClusterError::Refused { message }) if *intent == Intent::Stop => {
+                refused_stop(&object, &message)
+            }
+            Err(error) => failed(error),
+        },
+    }
+}
+
+/// A job that the cluster would not stop. It is over only where nothing of it is there: a refusal may be taken back (rights
+/// that are being renewed, a webhook), and until then it is asked again.
+async fn not_stopped(ports: &Ports, task: &Task, error: ClusterError) -> Outcome {
+    let (cluster, object) = (&ports.cluster, task.object());
+    match error {
+        // Its mark was damaged by hand, and it is the incarnation that was made for it.
+        ClusterError::Exists { uid, .. } if task.status.uid.as_ref() == Some(&uid) => cluster
+            .delete(&object, Some(&uid))
             .await
             .map_or_else(failed, Outcome::Removed),
+        // The name is another's: nothing of this task is under it.
+        ClusterError::Exists { .. } | ClusterError::NotOurs => Outcome::Removed(Vec::new()),
+        ClusterError::Refused { message } => match cluster.observe(&object, Freshness::Confirmed).await {
+            Ok(Some(observed)) if observed.task == Some(task.id()) => refused_stop(&object, &message),
+            Ok(_) => Outcome::Removed(Vec::new()),
+            Err(error) => failed(error),
+        },
+        error => failed(error),
+    }
+}
+
+fn refused_stop(object: &ObjectRef, message: &str) -> Outcome {
+    tracing::error!(%object, message, "the cluster refuses to stop it; it is asked again");
+    Outcome::Unreachable {
+        retry_after: None,
+        may_be_done: false,
     }
 }
 

@@ -182,6 +182,7 @@ impl Desk {
             Outcome::Occupied { task, uid } => self.occupied(id, task, uid),
             Outcome::Cleared => {
                 if let Intent::Replace { old, .. } = intent {
+                    self.has_begun(id);
                     self.feed(id, Event::Cleared);
                     self.feed(old, Event::Superseded(id));
                 }

@@ -152,7 +152,7 @@ impl Desk {
             let looks = stream::iter(held).map(|(id, object, uid)| {
                 let cluster = cluster.clone();
                 async move {
-                    match look_at(&*cluster, &object).await {
+                    match look_at(&*cluster, &object, &uid).await {
                         Ok(observed) => Some((id, uid, observed)),
                         Err(error) => {
                             tracing::debug!(%object, %error, "an object cannot be looked at");
@@ -234,11 +234,17 @@ impl Desk {
     }
 }
 
-/// One look, from what was seen last; that an object is gone is confirmed by asking.
-async fn look_at(cluster: &dyn Cluster, object: &ObjectRef) -> Result<Option<Observed>, ClusterError> {
-    match cluster.observe(object, Freshness::Cached).await? {
+/// One look at an incarnation, from what was seen last; that it is gone is confirmed by asking. Another one under its name
+/// is not it: somebody has deleted it and made it anew.
+async fn look_at(
+    cluster: &dyn Cluster,
+    object: &ObjectRef,
+    uid: &Uid,
+) -> Result<Option<Observed>, ClusterError> {
+    let is_it = |observed: &Observed| observed.uid == *uid;
+    match cluster.observe(object, Freshness::Cached).await?.filter(is_it) {
         Some(observed) => Ok(Some(observed)),
-        None => cluster.observe(object, Freshness::Confirmed).await,
+        None => Ok(cluster.observe(object, Freshness::Confirmed).await?.filter(is_it)),
     }
 }
 

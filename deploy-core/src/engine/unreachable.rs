@@ -24,9 +24,16 @@ pub(super) struct Trouble {
     retry_after: Duration,
     /// Whether a try may have been done without an answer.
     may_be_done: bool,
+    /// Whether what had the name was removed for it already: it cannot be told any more that nothing was done.
+    has_begun: bool,
 }
 
 impl Desk {
+    /// What had a task's name is removed for it.
+    pub(super) fn has_begun(&mut self, id: TaskId) {
+        self.troubles.entry(id).or_default().has_begun = true;
+    }
+
     /// Watches over the time that somebody waits for a task.
     pub(super) fn time_patience(&mut self, id: TaskId) {
         let (clock, patience) = (self.ports.clock.clone(), self.settings.patience);
@@ -57,7 +64,9 @@ impl Desk {
             self.answer_pending(id);
         } else if impatient && self.is_waited_for(id, kind) {
             self.give_up(id, kind);
-            return;
+            if !self.in_flight.contains(&(id, kind)) {
+                return;
+            }
         }
         self.resting.insert((id, kind));
         let clock = self.ports.clock.clone();
@@ -103,21 +112,49 @@ impl Desk {
         waiters.is_some_and(|waiters| waiters.iter().any(waits))
     }
 
+    /// Whoever waits is told. What may be done, or has begun, goes on; anything else is not done and will not be.
     fn give_up(&mut self, id: TaskId, kind: IntentKind) {
+        let trouble = self.troubles.get(&id);
+        let goes_on = trouble.is_some_and(|trouble| match kind {
+            IntentKind::Delete => trouble.may_be_done,
+            _ => trouble.has_begun,
+        });
+        if goes_on {
+            self.tell_that_it_goes_on(id, kind);
+            return;
+        }
         self.in_flight.remove(&(id, kind));
         self.resting.remove(&(id, kind));
         let trouble = self.troubles.remove(&id).unwrap_or_default();
-        let message = if trouble.may_be_done {
-            "the cluster cannot be reached, and did not say whether it was done; ask again"
-        } else {
-            "the cluster cannot be reached; nothing was done and nothing will be"
-        };
+        let message = "the cluster cannot be reached; nothing was done and nothing will be";
         let refusal = Error::new(ErrorCode::ClusterUnavailable, message);
         self.refusals.insert(id, refusal.retry_after(trouble.retry_after));
         if kind == IntentKind::Delete {
             self.feed(id, Event::DeleteAbandoned);
         } else {
             self.feed(id, Event::Refused(Reason::new(ReasonCode::Interrupted, message)));
+        }
+    }
+
+    fn tell_that_it_goes_on(&mut self, id: TaskId, kind: IntentKind) {
+        if kind != IntentKind::Delete {
+            self.answer_pending(id);
+            return;
+        }
+        let after = self.troubles.get(&id).map(|trouble| trouble.retry_after);
+        let message = "the cluster has not said yet that it is gone; the delete goes on, so ask again";
+        let (gone_on, others) = self
+            .waiting
+            .remove(&id)
+            .unwrap_or_default()
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiter| waiter.waits_for(kind));
+        if !others.is_empty() {
+            self.waiting.insert(id, others);
+        }
+        for waiter in gone_on {
+            let error = Error::new(ErrorCode::ClusterUnavailable, message);
+            waiter.refuse(error.retry_after(after.unwrap_or_default()));
         }
     }
 }

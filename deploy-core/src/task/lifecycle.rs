@@ -7,6 +7,7 @@ use crate::names::TaskId;
 use crate::pipeline::StepState;
 use crate::workload::{
     Applied, Condition, Ended, Kind, Observed, Reason, ReasonCode, Timestamp, Uid, Warning, WarningCode,
+    Workload,
 };
 
 use super::{Intent, State, Status, Task};
@@ -87,7 +88,7 @@ pub fn step(task: &mut Task, event: Event, now: Timestamp) {
         }
         Event::Refused(reason) => refuse(status, reason, now),
         Event::Observed(observed) => {
-            if concerns(status, kind, task.workload.task, &observed) {
+            if concerns(status, kind, &task.workload, &observed) {
                 observe(status, kind, observed, now);
             }
         }
@@ -247,14 +248,15 @@ fn refuse(status: &mut Status, reason: Reason, now: Timestamp) {
 }
 
 /// Whether a look speaks of this task's own object, and of no version older than our last write to it.
-fn concerns(status: &Status, kind: Kind, id: TaskId, observed: &Observed) -> bool {
+fn concerns(status: &Status, kind: Kind, workload: &Workload, observed: &Observed) -> bool {
     match &status.uid {
         Some(uid) => status.holds && *uid == observed.uid && observed.revision >= status.revision,
         // The watch may tell of a job before the call that made it returns, or instead of it. Of a deployment it cannot
         // tell whether it was made or updated, so there the call's answer is waited for, or the call repeated.
         None => {
             kind == Kind::Job
-                && observed.task == Some(id)
+                && observed.task == Some(workload.task)
+                && observed.object == workload.object()
                 && matches!(status.intent, Some(Intent::Apply | Intent::Stop))
         }
     }

@@ -14,6 +14,9 @@ use crate::workload::{Deleted, Kind, ObjectRef};
 use super::sight::target_of;
 use super::{cluster_unavailable, denied, reserved};
 
+/// When to ask again what the cluster has not said yet.
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
+
 impl Deployer {
     /// Deletes an object of ours, with all that belongs to it. Answers when it is gone. `reader` is what the caller may see:
     /// what they may neither delete nor read is for them not there.
@@ -95,6 +98,12 @@ impl Deployer {
             Err(ClusterError::NotOurs) => Vec::new(),
             Err(ClusterError::Refused { message }) => {
                 return Err(Error::new(ErrorCode::ClusterRefused, message));
+            }
+            Err(ClusterError::Ambiguous(source)) => {
+                let detail = "the cluster has not said whether it is gone; ask again";
+                return Err(Error::new(ErrorCode::ClusterUnavailable, detail)
+                    .retry_after(SOON)
+                    .because(source));
             }
             Err(error) => return Err(cluster_unavailable(error)),
         };

@@ -12,7 +12,7 @@ use super::{TRIES, place, uid};
 use crate::kubernetes::KubernetesCluster;
 use crate::kubernetes::call::{Budget, Place, Removal};
 use crate::kubernetes::failure::Failure;
-use crate::kubernetes::seen::{Cached, SeenCronJob, SeenDeployment, SeenJob};
+use crate::kubernetes::seen::{Cached, Meta, SeenCronJob, SeenDeployment, SeenJob};
 
 /// How long pods are waited for: their grace, and as long again for the cluster to see it.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
@@ -50,6 +50,10 @@ impl KubernetesCluster {
             Kind::CronJob => place::<CronJob>(object),
             Kind::Deployment | Kind::Service => place::<Deployment>(object),
         };
+        // The caches hold what is ours. What somebody took our labels off is theirs since, whatever its uid.
+        if !self.is_seen(object, &incarnation) && !self.is_ours_still(object, &at, budget).await? {
+            return Ok(Vec::new());
+        }
         let doomed = Doomed {
             propagation: self.propagation(object, &incarnation),
             object,
@@ -62,6 +66,37 @@ impl KubernetesCluster {
             Kind::Deployment | Kind::Service => self.remove_it::<SeenDeployment>(&doomed, budget).await?,
         };
         Ok(if was_there { doomed.deleted() } else { Vec::new() })
+    }
+
+    fn is_seen(&self, object: &ObjectRef, incarnation: &Uid) -> bool {
+        let (namespace, name) = (&object.namespace, &object.name);
+        let is_it = |meta: &Meta| uid(meta) == *incarnation;
+        match object.kind {
+            Kind::Job => self.seen.job(namespace, name).is_some_and(|job| is_it(&job.meta)),
+            Kind::CronJob => self
+                .seen
+                .cron_job(namespace, name)
+                .is_some_and(|cron_job| is_it(&cron_job.meta)),
+            Kind::Deployment | Kind::Service => self
+                .seen
+                .deployment(namespace, name)
+                .is_some_and(|deployment| is_it(&deployment.meta)),
+        }
+    }
+
+    async fn is_ours_still(&self, object: &ObjectRef, at: &Place, budget: Budget) -> Result<bool, Failure> {
+        let found = match object.kind {
+            Kind::Job => self.fetch::<SeenJob>(at, budget).await?.map(|found| found.meta),
+            Kind::CronJob => self
+                .fetch::<SeenCronJob>(at, budget)
+                .await?
+                .map(|found| found.meta),
+            Kind::Deployment | Kind::Service => self
+                .fetch::<SeenDeployment>(at, budget)
+                .await?
+                .map(|found| found.meta),
+        };
+        Ok(found.is_some_and(|meta| meta.is_ours))
     }
 
     /// What may still run is waited for; of a job that has ended nothing does.

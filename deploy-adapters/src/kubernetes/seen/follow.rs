@@ -15,7 +15,7 @@ use super::http::{self, Lines, Trouble};
 use super::kind::Watched;
 use super::shared::{Kept, Shared};
 
-/// How many objects a page of a list has.
+/// How many objects a page of a list has, unless they are so large that fewer have to do.
 const PAGE: u32 = 500;
 /// How long a page may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(20);
@@ -38,6 +38,7 @@ pub(super) async fn follow<T: Watched>(shared: Arc<Shared>, client: Client, kept
         selects: selection::<T>(&shared),
         from: None,
         relist: None,
+        page: PAGE,
         failures: 0,
         kept,
         shared: &shared,
@@ -59,6 +60,8 @@ struct Loop<'a, T> {
     from: Option<String>,
     /// Fires when the next full list is due.
     relist: Option<BoxFuture<'a, ()>>,
+    /// How many objects a page has.
+    page: u32,
     /// How often in a row it failed.
     failures: u32,
 }
@@ -114,7 +117,14 @@ impl<T: Watched> Loop<'_, T> {
         let known = kept.high_water();
         let (mut objects, mut token) = (Vec::new(), None);
         let version = loop {
-            let page = self.page(token).await?;
+            let page = match self.page(token.clone()).await {
+                // Somebody's objects are very large: nobody else's may be left unseen for it.
+                Err(Trouble::TooLong) if self.page > 1 => {
+                    self.page /= 2;
+                    continue;
+                }
+                page => page?,
+            };
             kept.heard();
             objects.extend(page.objects);
             token = page.next;
@@ -133,7 +143,7 @@ impl<T: Watched> Loop<'_, T> {
         let params = ListParams {
             label_selector: self.selects.0.clone(),
             field_selector: self.selects.1.clone(),
-            limit: Some(PAGE),
+            limit: Some(self.page),
             continue_token: token,
             ..ListParams::default()
         };

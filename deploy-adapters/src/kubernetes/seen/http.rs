@@ -9,8 +9,8 @@ use kube::client::Body;
 
 /// An object is at most 1.5 MB (etcd); a line beyond this is no event.
 const LONGEST_LINE: usize = 16 << 20;
-/// A page of 500 objects, each as large as it may be in practice.
-const LONGEST_PAGE: usize = 256 << 20;
+/// What a page may take of memory. One that is longer is asked for again in halves.
+const LONGEST_PAGE: usize = 32 << 20;
 /// How much of a refusal is read.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
