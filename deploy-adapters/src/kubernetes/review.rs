@@ -18,6 +18,7 @@ pub(super) fn review(workload: &Workload, rules: &Rules) -> Review {
     } = &workload.shape
     {
         review.violations.extend(unenforced(published, rules));
+        review.violations.extend(our_own(published, rules));
         review.warnings = remarks(published, rules).into_iter().map(no_effect).collect();
     }
     review
@@ -34,6 +35,20 @@ fn unenforced(published: &Published, rules: &Rules) -> Option<Violation> {
             "/published/access",
             "this server has nothing that would enforce it (--exposure-auth): leave it out, or set \"bypass_auth\" to true to \
              have everyone who reaches the gateway let in",
+        )
+    })
+}
+
+/// Of two routes the one with the longer prefix is taken, so one that is above the server's takes nothing from it.
+fn our_own(published: &Published, rules: &Rules) -> Option<Violation> {
+    let own = &rules.gateway.as_ref()?.own_prefix;
+    let below = published.prefix.strip_prefix(own.as_str())?;
+    (!own.is_empty() && below.starts_with('/')).then(|| {
+        Violation::new(
+            "/published/prefix",
+            format!(
+                "{own}/ is where this server is served (--external-prefix); use a prefix that is not below it"
+            ),
         )
     })
 }
@@ -81,9 +96,35 @@ mod tests {
             gateway: Some(Gateway {
                 namespace: "infra".parse().unwrap(),
                 name: "public".parse().unwrap(),
+                own_prefix: "/apps/deploy-api".to_owned(),
                 auth: auth.map(str::to_owned),
             }),
             ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn no_route_leads_where_the_server_itself_is_served() {
+        let table = [
+            ("/apps/deploy-api/", true),
+            ("/apps/deploy-api/v1/task/", true),
+            ("/apps/deploy-api-two/", false),
+            ("/apps/", false),
+            ("/", false),
+        ];
+        for (prefix, refused) in table {
+            let mut workload = published(None, true);
+            if let Shape::Service {
+                published: Some(published),
+                ..
+            } = &mut workload.shape
+            {
+                published.prefix = prefix.to_owned();
+            }
+            let found = review(&workload, &rules(None)).violations;
+            assert_eq!(!found.is_empty(), refused, "{prefix}: {found:?}");
+            assert!(found.iter().all(|v| v.pointer == "/published/prefix"));
+            assert!(review(&workload, &Rules::default()).violations.is_empty());
         }
     }
 

@@ -9,6 +9,9 @@ pub struct Gateway {
     pub namespace: Namespace,
     /// Its name.
     pub name: ResourceName,
+    /// The prefix that this server itself is served under, without a slash at its end: no route may lead there, or whoever
+    /// publishes would be handed the tokens of its users.
+    pub own_prefix: String,
     /// What enforces `published.access`; without it, an application that names a group is refused.
     pub auth: Option<String>,
 }

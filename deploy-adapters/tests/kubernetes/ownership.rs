@@ -263,6 +263,7 @@ async fn with_gateway() -> Bench {
         config.rules.gateway = Some(Gateway {
             namespace: "infra".parse().unwrap(),
             name: "public".parse().unwrap(),
+            own_prefix: "/apps/deploy-api".to_owned(),
             auth: None,
         });
     })

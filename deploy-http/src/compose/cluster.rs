@@ -46,7 +46,8 @@ impl AnyCluster {
             }
             // It need not be there yet: until it was seen, /readyz says no.
             ClusterKind::Kubernetes => {
-                KubernetesCluster::connect(kubernetes(&config.cluster.kubernetes), clock)
+                let own_prefix = config.listen.external_prefix.as_str();
+                KubernetesCluster::connect(kubernetes(&config.cluster.kubernetes, own_prefix), clock)
                     .await
                     .map(|cluster| Self::Kubernetes(Box::new(cluster)))
                     .map_err(|error| wrong("--cluster kubernetes", &error))
@@ -112,12 +113,13 @@ impl OnCluster {
     }
 }
 
-fn kubernetes(flags: &Kubernetes) -> KubernetesConfig {
+fn kubernetes(flags: &Kubernetes, own_prefix: &str) -> KubernetesConfig {
     let gateway = match &flags.exposure {
         Exposure::None => None,
         Exposure::Gateway { namespace, name } => Some(Gateway {
             namespace: namespace.clone(),
             name: name.clone(),
+            own_prefix: own_prefix.to_owned(),
             auth: flags.exposure_auth.clone(),
         }),
     };

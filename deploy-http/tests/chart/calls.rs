@@ -70,6 +70,7 @@ async fn connected(server: &ApiServer, folder: &Path) -> KubernetesCluster {
         gateway: Some(Gateway {
             namespace: "gateways".parse().unwrap(),
             name: "public".parse().unwrap(),
+            own_prefix: "/apps/deploy-api".to_owned(),
             auth: None,
         }),
         ..Rules::default()

@@ -35,6 +35,7 @@ fn rules() -> Rules {
         gateway: Some(Gateway {
             namespace: parsed("infra"),
             name: parsed("public"),
+            own_prefix: "/apps/deploy-api".to_owned(),
             auth: Some("sso".to_owned()),
         }),
     }
